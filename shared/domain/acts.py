@@ -1,0 +1,219 @@
+"""What a step does: one frozen value per kind, with everything its doer must know, and what each kind answers.
+
+An act is idempotent and has one target. It is planned by the planner, carried in its facts and orders, and done by
+the executor; `AwaitHost` is a wait and is sent to nobody. Kinds of the design that no planner emits yet have no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from shared.domain.model import HA, Package, Versions
+from shared.domain.names import Named
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Read the whole pool once and store it as a snapshot. With `updates` the hosts' updaters are asked too."""
+
+    pool_name: str = ""
+    updates: bool = True
+    kind: Literal["survey"] = "survey"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePoolSetting:
+    """Set `ha` or `wlb` off, or `auto_poweron` to "false", for the run; `before` is what was noted."""
+
+    setting: Literal["ha", "wlb", "auto_poweron"]
+    before: str | HA | None = None
+    kind: Literal["change_pool_setting"] = "change_pool_setting"
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePoolSetting:
+    """Put back a setting to what was noted before the run: `ha` to its HA value, `wlb` "true", `auto_poweron` its
+    text, or None to remove the key. Only what Rota changed."""
+
+    setting: Literal["ha", "wlb", "auto_poweron"]
+    before: str | HA | None = None
+    kind: Literal["restore_pool_setting"] = "restore_pool_setting"
+
+
+@dataclass(frozen=True, slots=True)
+class DisableHost:
+    """Disable a host, with auto_enable=false where its XAPI has it (25.31 or newer)."""
+
+    host: Named
+    kind: Literal["disable_host"] = "disable_host"
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateVM:
+    """Move a running VM to a host. `purpose`: `empty` (away from a host in its turn) or `home` (back again)."""
+
+    vm: Named
+    to: Named
+    away_from: Named
+    purpose: Literal["empty", "home"] = "empty"
+    network: str = ""
+    kind: Literal["migrate_vm"] = "migrate_vm"
+
+
+@dataclass(frozen=True, slots=True)
+class EvacuateRest:
+    """The sweep: see that a host is empty; move what appeared meanwhile with `host.evacuate`."""
+
+    host: Named
+    network: str = ""
+    kind: Literal["evacuate_rest"] = "evacuate_rest"
+
+
+@dataclass(frozen=True, slots=True)
+class InstallUpdates:
+    """Install all waiting updates on an empty host, never above the master's versions (`ceiling` is the master, or
+    None on the master itself)."""
+
+    host: Named
+    ceiling: Named | None = None
+    kind: Literal["install_updates"] = "install_updates"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHost:
+    """Read boot_time, the host's own time and its versions: what the fence compares with."""
+
+    host: Named
+    ceiling: Named | None = None
+    kind: Literal["read_host"] = "read_host"
+
+
+@dataclass(frozen=True, slots=True)
+class RebootHost:
+    """Reboot a host behind its fence. `noted` is filled in by the planner when the step is ordered."""
+
+    host: Named
+    noted: HostNoted | None = None
+    kind: Literal["reboot_host"] = "reboot_host"
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitHost:
+    """Wait until a host that was rebooted is back; the watcher sees it, the planner judges it."""
+
+    host: Named
+    kind: Literal["await_host"] = "await_host"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckGate:
+    """After a reboot: the PBDs that were attached are plugged again, no update is left, the new kernel and Xen run.
+    `attached` are SRs by uuid and name; `versions` what the host ran before."""
+
+    host: Named
+    attached: tuple[Named, ...] = ()
+    versions: Versions = Versions()
+    updates: bool = True
+    kind: Literal["check_gate"] = "check_gate"
+
+
+@dataclass(frozen=True, slots=True)
+class EnableHost:
+    """Enable a host, again and again while it says HOST_STILL_BOOTING."""
+
+    host: Named
+    kind: Literal["enable_host"] = "enable_host"
+
+
+Act = Annotated[
+    Survey
+    | ChangePoolSetting
+    | RestorePoolSetting
+    | DisableHost
+    | MigrateVM
+    | EvacuateRest
+    | InstallUpdates
+    | ReadHost
+    | RebootHost
+    | AwaitHost
+    | CheckGate
+    | EnableHost,
+    Field(discriminator="kind"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class HostNoted:
+    """What was read of a host immediately before its reboot was ordered; seconds since 1970, its own clock."""
+
+    boot_time: float
+    servertime: float
+    versions: Versions = Versions()
+    installed: Mapping[str, str] = field(default_factory=dict)
+    kind: Literal["host_noted"] = "host_noted"
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyTaken:
+    """Where the snapshot lies (object store ROTA_SNAPSHOTS) and the digest of its bytes."""
+
+    snapshot: str
+    digest: str
+    hosts: int
+    vms: int
+    kind: Literal["survey_taken"] = "survey_taken"
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """Which packages were installed; empty when nothing was waiting."""
+
+    packages: tuple[Package, ...] = ()
+    kind: Literal["installed"] = "installed"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A VM's move as it happened. `already` means that it stood there before anything was done;
+    `gone` that its owner stopped, deleted or moved it meanwhile, so there was nothing to move."""
+
+    already: bool = False
+    gone: bool = False
+    kind: Literal["moved"] = "moved"
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """The VMs that the sweep found and moved."""
+
+    vms: tuple[Named, ...] = ()
+    kind: Literal["swept"] = "swept"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a gate repaired, in sentences, and the versions that the host runs now."""
+
+    repaired: tuple[str, ...] = ()
+    versions: Versions = Versions()
+    kind: Literal["checked"] = "checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing more to say than that it is so; `already` when it was so before."""
+
+    already: bool = False
+    kind: Literal["done"] = "done"
+
+
+Result = Annotated[
+    SurveyTaken | HostNoted | Installed | Moved | Swept | Checked | Done, Field(discriminator="kind")
+]
+
+WAITS: frozenset[str] = frozenset({"await_host"})
+"""Kinds that are sent to nobody."""

@@ -1,0 +1,94 @@
+"""Commands: orders to one service, imperative.
+
+Those of people and schedules go to the planner as plain JSON; the pool and run stand in the data. A field that is not
+known is refused, because a misspelt order must not half apply. The executor's one command carries an act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.domain.acts import Act
+from shared.domain.names import Name, Sentence, Token
+
+
+class Command(BaseModel):
+    """The root of all commands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    subject: ClassVar[str] = ""
+    verb: ClassVar[str] = ""
+
+
+class StartRun(Command):
+    """Update a pool. `policy` holds only what differs from the pool's own; `now` overrides the window."""
+
+    subject: ClassVar[str] = "rota.command.planner.start_run"
+    verb: ClassVar[str] = "start_run"
+    pool: Name
+    policy: Mapping[str, Any] = Field(default_factory=dict)
+    reason: Sentence = ""
+    now: bool = False
+    digest: Name = ""
+
+
+class PlanPool(Command):
+    """Make a forecast without starting anything."""
+
+    subject: ClassVar[str] = "rota.command.planner.plan_pool"
+    verb: ClassVar[str] = "plan_pool"
+    pool: Name
+    policy: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class RunCommand(Command):
+    """An order to an open run."""
+
+    pool: Name
+    run: Name
+
+
+class CancelRun(RunCommand):
+    """End a run: after this turn, or `now`, decided host by host."""
+
+    subject: ClassVar[str] = "rota.command.planner.cancel_run"
+    verb: ClassVar[str] = "cancel_run"
+    now: bool = False
+
+
+class PauseRun(RunCommand):
+    """Begin nothing new until resumed."""
+
+    subject: ClassVar[str] = "rota.command.planner.pause_run"
+    verb: ClassVar[str] = "pause_run"
+
+
+class ResumeRun(RunCommand):
+    """Go on after a pause or a hold."""
+
+    subject: ClassVar[str] = "rota.command.planner.resume_run"
+    verb: ClassVar[str] = "resume_run"
+
+
+class RetryStep(RunCommand):
+    """Try a step again that gave up or timed out."""
+
+    subject: ClassVar[str] = "rota.command.planner.retry_step"
+    verb: ClassVar[str] = "retry_step"
+    step: Name
+
+
+class DoStep(Command):
+    """Do one act on a pool. Sent by the planner to the executor; the subject's verb is the act's kind."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    subject: ClassVar[str] = "rota.command.executor.{kind}.{pool}.{run}.{step}-{attempt}"
+    verb: ClassVar[str] = "do_step"
+    pool: Token
+    run: Token
+    step: Token
+    attempt: int
+    act: Act

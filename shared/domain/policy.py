@@ -1,0 +1,126 @@
+"""What the owner wants of a run. Every field has a default with its reason; what Rota cannot do yet is refused,
+never ignored: `unsupported` says so in one sentence.
+
+A policy stands in rota.toml (per pool) and in an order (for one run); the order's fields win.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.domain.names import Name
+
+Minutes = Annotated[float, Field(gt=0, le=7 * 24 * 60)]
+Few = Annotated[int, Field(ge=1, le=100)]
+
+Strategy = Literal["migrate", "migrate_with_storage", "suspend", "shutdown", "skip_host", "block", "ask"]
+
+
+class Policy(BaseModel):
+    """What the owner wants. Times are minutes of pool time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Literal["home", "level", "stay"] = "home"
+    """Where VMs are at the end. `home`: each where it began."""
+
+    updates: bool = True
+    """Install waiting updates. False: a rolling reboot."""
+
+    install: Literal["in_turn", "pool_first", "pool_first_at_own_risk"] = "in_turn"
+    """When packages are installed: on the emptied host, in its turn."""
+
+    reboot: Literal["always", "when_needed"] = "always"
+    """Reboot after any update: the vendor's advice, and it cannot always be told whether one is needed."""
+
+    only: tuple[Name, ...] = ()
+    """Only these hosts, by name or uuid; empty means all with something to do."""
+
+    skip: tuple[Name, ...] = ()
+    """Not these hosts, by name or uuid."""
+
+    order: tuple[Name, ...] = ()
+    """These hosts first, after the master, in this order."""
+
+    max_away: Few = 1
+    """How many hosts may reboot at once."""
+
+    empty_ahead: Annotated[int, Field(ge=0, le=100)] = 0
+    """How many hosts may be emptied while another is away."""
+
+    squeeze: bool = False
+    """Whether guests may be squeezed to their dynamic minimum for want of room."""
+
+    migration_network: Name = ""
+    """The network that migrations use, by name or uuid; empty: the pool's own choice, else management."""
+
+    migrations_per_source: Few = 3
+    """Migrations at once from one host (what the incumbent uses, so nobody is surprised)."""
+
+    migrations_per_destination: Few = 4
+    """Migrations at once into one host (xenopsd's worker pool is 4)."""
+
+    on_failure: Literal["hold", "cancel"] = "hold"
+    """When a step gives up: hold and ask a person, or cancel after this turn."""
+
+    strategies: Mapping[Name, Strategy] = Field(default_factory=dict)
+    """What to do with VMs that cannot simply move, by VM name, tag or uuid; what is not named is `block`."""
+
+    approval: Literal["none", "plan", "turn"] = "none"
+    """Whether a person must approve the plan, or each turn."""
+
+    window: Name = ""
+    """The name of the window in which turns may begin; empty: at any time."""
+
+    autostart_settle_minutes: Minutes = 5.0
+    """auto_poweron is put back no earlier than this after the last boot, else xapi-autostart-vms starts all at once."""
+
+    host_back_minutes: Minutes = 45.0
+    """How long a rebooted host may stay away before the run holds (20 was too short for users)."""
+
+    install_minutes: Minutes = 60.0
+    """How long an installation may show no progress."""
+
+    migration_minutes: Minutes = 60.0
+    """How long a migration may show no progress."""
+
+    step_minutes: Minutes = 20.0
+    """How long any other step may take."""
+
+    attempts: Annotated[int, Field(ge=1, le=20)] = 5
+    """How often a step is tried before it gives up."""
+
+
+SUPPORTED: Mapping[str, frozenset[Any]] = {
+    "mode": frozenset({"home"}),
+    "install": frozenset({"in_turn"}),
+    "reboot": frozenset({"always"}),
+    "only": frozenset({()}),
+    "skip": frozenset({()}),
+    "order": frozenset({()}),
+    "max_away": frozenset({1}),
+    "empty_ahead": frozenset({0}),
+    "approval": frozenset({"none"}),
+    "window": frozenset({""}),
+}
+"""The values that Rota carries out today, for each field that names something it may not be able to do."""
+
+
+def unsupported(policy: Policy) -> str | None:
+    """One sentence that names the first thing in a policy which Rota cannot carry out yet, or None."""
+    for name, allowed in SUPPORTED.items():
+        value = getattr(policy, name)
+        if value not in allowed:
+            return f"The policy asks for {name} = {value!r}, which Rota cannot do yet; leave {name} out."
+    for vm, strategy in policy.strategies.items():
+        if strategy not in ("migrate", "block"):
+            return f"The policy asks for the strategy {strategy!r} for {vm}, which Rota cannot do yet; use 'block'."
+    return None
+
+
+def merged(owner: Policy, order: Mapping[str, Any]) -> Policy:
+    """The pool's policy with an order's fields laid over it. Raises pydantic.ValidationError for a bad field."""
+    return Policy.model_validate({**owner.model_dump(exclude_unset=True), **order})

@@ -1,0 +1,252 @@
+"""Settings: read once, checked all at once, frozen, printed with secrets masked.
+
+They stand in one TOML file (rota.toml); secrets only in files or environment variables that it names. What is wrong
+is told in one go, each fault in one sentence. A service that needs no secrets reads none.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from shared.domain.facts import Occasion
+from shared.domain.names import TOKEN_PATTERN
+from shared.domain.policy import Policy
+
+ALL_OCCASIONS: tuple[Occasion, ...] = ("announced", "started", "held", "approval", "rejected", "ended")
+"""What a destination hears of unless it says otherwise; `host_done` is asked for."""
+
+Key = Annotated[str, Field(pattern=TOKEN_PATTERN)]
+Share = Annotated[float, Field(gt=0)]
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the text has one sentence for each fault."""
+
+
+class Section(BaseModel):
+    """A table of the file. A key that is not known is a fault."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Secret(Section):
+    """A secret that stands in a file or an environment variable, never in rota.toml."""
+
+    password_file: Path | None = None
+    password_env: str = ""
+    password: SecretStr = Field(default=SecretStr(""), exclude=True)
+
+    @field_validator("password", mode="before")
+    @classmethod
+    def _never_in_the_file(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError("a password may not stand in this file; use password_file or password_env")
+        return value
+
+
+class BusSettings(Section):
+    """Where the bus is. Seconds are machine time."""
+
+    url: str = ""
+    replicas: Annotated[int, Field(ge=1, le=5)] = 1
+    ack_wait: Share = 2.0
+
+
+class ClockSettings(Section):
+    """The clock of a simulated pool; a real pool has factor 1."""
+
+    factor: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    origin: float = 0.0
+
+
+class PoolAccess(Secret):
+    """How a pool is reached, and what its owner wants. `fingerprint` is the SHA-256 of its certificate in hex."""
+
+    url: str
+    username: str = "root"
+    ca_file: Path | None = None
+    fingerprint: str = ""
+    read_only: bool = False
+    policy: Policy = Policy()
+
+    @field_validator("url")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("https", "http") or not parts.hostname:
+            raise ValueError(f"{value!r} is no address of a pool; write https://host-or-ip")
+        if parts.scheme == "http" and not is_loopback(value):
+            raise ValueError(f"{value!r} would send the password unencrypted; use https")
+        return value.rstrip("/")
+
+
+class Destination(Section):
+    """Somebody who is told: of which occasions, for which pools (empty: all)."""
+
+    occasions: tuple[Occasion, ...] = ALL_OCCASIONS
+    pools: tuple[Key, ...] = ()
+
+
+class MailDestination(Secret, Destination):
+    """A mailbox and the server that takes mail for it."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 25
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    ca_file: Path | None = None
+    username: str = ""
+    sender: str
+    to: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _no_password_in_the_clear(self) -> MailDestination:
+        if self.tls == "none" and self.username:
+            raise ValueError("tls = 'none' would send the password unencrypted; use 'starttls' or 'implicit'")
+        if any(bad in address for address in (*self.to, self.sender) for bad in "\r\n"):
+            raise ValueError("an address has a line break in it")
+        return self
+
+
+class WebhookDestination(Secret, Destination):
+    """An address that facts are posted to. The secret, where there is one, signs the body."""
+
+    url: str
+    ca_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        if urlsplit(value).scheme not in ("https", "http") or not urlsplit(value).hostname:
+            raise ValueError(f"{value!r} is no address; write https://…")
+        return value
+
+
+class Settings(Section):
+    """Everything that rota.toml says."""
+
+    bus: BusSettings = BusSettings()
+    clock: ClockSettings = ClockSettings()
+    pool: Mapping[Key, PoolAccess] = Field(default_factory=dict)
+    mail: Mapping[Key, MailDestination] = Field(default_factory=dict)
+    webhook: Mapping[Key, WebhookDestination] = Field(default_factory=dict)
+    reports: Path | None = None
+    """A folder for the HTML file of each report; none: no file."""
+    data: Path = Path("rota-data")
+    """Where `rota up` keeps the bus's files and its logs."""
+
+    @model_validator(mode="after")
+    def _a_scaled_clock_only_on_loopback(self) -> Settings:
+        real = [key for key, access in self.pool.items() if not is_loopback(access.url)]
+        if self.clock.factor != 1 and real:
+            raise ValueError(f"clock.factor is for simulated pools; {', '.join(real)} is not on a loopback address")
+        return self
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address names this very machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read(path: Path | None, environment: Mapping[str, str], *, secrets: bool = False) -> Settings:
+    """The settings of a file with the environment laid over it (ROTA_NATS_URL, ROTA_DATA).
+
+    `path` None means ROTA_CONFIG, else rota.toml in this folder. With `secrets` the files and variables that it names
+    are read too. Relative paths are relative to the file. Raises SettingsError with every fault.
+    """
+    file = path or Path(environment.get("ROTA_CONFIG") or "rota.toml")
+    tables = _tables(file)
+    if url := environment.get("ROTA_NATS_URL"):
+        tables.setdefault("bus", {})["url"] = url
+    if data := environment.get("ROTA_DATA"):
+        tables["data"] = data
+    try:
+        settings = Settings.model_validate(_absolute(tables, file.parent))
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentences(error, file))) from error
+    return _with_secrets(settings, environment, file) if secrets else settings
+
+
+def shown(settings: Settings) -> str:
+    """The settings as JSON with every secret masked, for logs and for people."""
+    return settings.model_dump_json(indent=2, exclude_defaults=True)
+
+
+def _tables(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"There is no {file}; copy rota.example.toml to it, or name another file in ROTA_CONFIG."
+        ) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read: {error}.") from error
+
+
+def _absolute(tables: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Relative paths made relative to the file they stand in."""
+
+    def walk(value: object, key: str) -> object:
+        if isinstance(value, dict):
+            return {name: walk(inner, name) for name, inner in value.items()}
+        if key in _PATHS and isinstance(value, str):
+            return str((folder / value).absolute())
+        return value
+
+    return {name: walk(value, name) for name, value in tables.items()}
+
+
+def _sentences(error: ValidationError, file: Path) -> Iterator[str]:
+    for fault in error.errors():
+        place = ".".join(str(part) for part in fault["loc"]) or "the file"
+        yield f"{file}: {place}: {fault['msg'].removeprefix('Value error, ')}."
+
+
+def _with_secrets(settings: Settings, environment: Mapping[str, str], file: Path) -> Settings:
+    faults: list[str] = []
+
+    def secret(place: str, holder: Secret) -> SecretStr:
+        if holder.password_file is not None:
+            try:
+                return SecretStr(holder.password_file.read_text(encoding="utf-8").rstrip("\r\n"))
+            except (OSError, UnicodeDecodeError) as error:
+                faults.append(f"{file}: {place}.password_file cannot be read: {error}.")
+        elif holder.password_env:
+            if holder.password_env in environment:
+                return SecretStr(environment[holder.password_env])
+            faults.append(f"{file}: {place}.password_env names {holder.password_env}, which is not set.")
+        return SecretStr("")
+
+    def with_password(table: str, items: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            key: item.model_copy(update={"password": secret(f"{table}.{key}", item)}) for key, item in items.items()
+        }
+
+    result = settings.model_copy(
+        update={name: with_password(name, getattr(settings, name)) for name in ("pool", "mail", "webhook")}
+    )
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return result
+
+
+_PATHS = frozenset({"password_file", "ca_file", "reports", "data"})
+
+
+def from_environment(*, secrets: bool = False) -> Settings:
+    """The settings as the process's own environment names them."""
+    return read(None, os.environ, secrets=secrets)
+
