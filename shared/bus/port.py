@@ -68,6 +68,22 @@ class BusUnreachable(Exception):
     """The bus did not answer within the time the caller gave."""
 
 
+class BusClosed(BusUnreachable):
+    """This client was closed, or its connection ended for good (refused credentials); it has to be made anew."""
+
+
+class BusRefused(Exception):
+    """The bus answered no, for a reason that neither a guard nor waiting explains. Nothing was stored."""
+
+
+class TooLarge(ValueError):
+    """A message that no server takes. Nothing was sent."""
+
+    def __init__(self, subject: str, size: int, limit: int) -> None:
+        super().__init__(f"The message on {subject} has {size} bytes and the bus takes {limit}: make it smaller.")
+        self.subject, self.size, self.limit = subject, size, limit
+
+
 class Delivery(Protocol):
     """One delivery of one order. Only the last deliveree may ack or nak; the adapter does not check that."""
 

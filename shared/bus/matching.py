@@ -1,0 +1,54 @@
+"""Subjects and filters: which subject a filter takes. Pure; the rules are NATS's own.
+
+`*` stands for exactly one token, `>` at the end for one or more. Nothing here knows what a subject means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_TOKEN = re.compile(r"[^\s.*>]+")
+
+
+def is_subject(text: str) -> bool:
+    """Whether a message may be published on it: tokens without blanks and wildcards, none of them empty."""
+    return all(_TOKEN.fullmatch(token) for token in text.split("."))
+
+
+def is_filter(text: str) -> bool:
+    """Whether it may be listened on: like a subject, with `*` for a token and `>` for the rest."""
+    *head, tail = text.split(".")
+    return all(token == "*" or _TOKEN.fullmatch(token) for token in head) and (
+        tail in ("*", ">") or _TOKEN.fullmatch(tail) is not None
+    )
+
+
+def matches(filter: str, subject: str) -> bool:
+    """Whether the filter takes the subject."""
+    if filter == subject:
+        return True
+    wanted, tokens = filter.split("."), subject.split(".")
+    if wanted[-1] == ">":
+        wanted.pop()
+        if len(tokens) <= len(wanted):
+            return False
+    elif len(tokens) != len(wanted):
+        return False
+    return all(want in ("*", token) for want, token in zip(wanted, tokens, strict=False))
+
+
+def matches_any(filters: Iterable[str], subject: str) -> bool:
+    """Whether any of the filters takes the subject."""
+    return any(matches(filter, subject) for filter in filters)
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether there is a subject that both filters take."""
+    ones, others = one.split("."), other.split(".")
+    for a, b in zip(ones, others, strict=False):
+        if ">" in (a, b):
+            return True
+        if a != b and "*" not in (a, b):
+            return False
+    return len(ones) == len(others)
