@@ -19,7 +19,7 @@ def is_subject(text: str) -> bool:
 def is_filter(text: str) -> bool:
     """Whether it may be listened on: like a subject, with `*` for a token and `>` for the rest."""
     *head, tail = text.split(".")
-    return all(token == "*" or _TOKEN.fullmatch(token) for token in head) and (
+    return all(part == "*" or _TOKEN.fullmatch(part) for part in head) and (
         tail in ("*", ">") or _TOKEN.fullmatch(tail) is not None
     )
 
@@ -40,7 +40,7 @@ def matches(filter: str, subject: str) -> bool:
 
 def matches_any(filters: Iterable[str], subject: str) -> bool:
     """Whether any of the filters takes the subject."""
-    return any(matches(filter, subject) for filter in filters)
+    return any(matches(candidate, subject) for candidate in filters)
 
 
 def overlap(one: str, other: str) -> bool:
@@ -52,3 +52,8 @@ def overlap(one: str, other: str) -> bool:
         if a != b and "*" not in (a, b):
             return False
     return len(ones) == len(others)
+
+
+def is_key(text: str) -> bool:
+    """Whether a KV bucket takes it as a key (NATS: letters, digits and `-/_=.`, no dot at either end)."""
+    return re.fullmatch(r"[-/_=.a-zA-Z0-9]+", text) is not None and text == text.strip(".")

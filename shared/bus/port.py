@@ -188,7 +188,9 @@ class Bus(Protocol):
         ...
 
     async def put(self, bucket: str, key: str, value: bytes, *, revision: int) -> int:
-        """Write a key if its revision is still `revision` (0: if it does not exist). Raises GuardLost, OutcomeUnknown."""
+        """Write a key if its revision is still `revision` (0: if it does not exist). Returns the new revision.
+
+        Raises GuardLost when another was first, OutcomeUnknown when not answered."""
         ...
 
     async def keys(self, bucket: str) -> Sequence[str]:
