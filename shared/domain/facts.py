@@ -201,6 +201,25 @@ class TurnEnded(RunFact):
     warnings: tuple[Sentence, ...] = ()
 
 
+class StepsAdded(RunFact):
+    """Steps join an open turn, because of something that was found on the way."""
+
+    subject: ClassVar[str] = "rota.fact.run.{pool}.{run}.{turn}.steps_added"
+    turn: Token
+    steps: tuple[StepPlanned, ...]
+    homes: tuple[Home, ...] = ()
+    because: Sentence
+
+
+class StepsReopened(RunFact):
+    """Steps of an open turn are to be done once more, because what they had made so is so no longer."""
+
+    subject: ClassVar[str] = "rota.fact.run.{pool}.{run}.{turn}.steps_reopened"
+    turn: Token
+    steps: tuple[Token, ...]
+    because: Sentence
+
+
 class StepOrdered(RunFact):
     """A step's order is about to be sent. The act is complete: a lost order is made again from this fact."""
 
@@ -315,6 +334,15 @@ class SettingOwed(RunFact):
     because: Sentence
     condition: Sentence
     command: Sentence
+    act: Act
+
+
+class SettingPaid(RunFact):
+    """A setting that was owed has been put back."""
+
+    subject: ClassVar[str] = "rota.fact.run.{pool}.{run}.{step}.setting_paid"
+    step: Token
+    setting: Name
 
 
 class RunFinishing(RunFact):

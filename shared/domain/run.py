@@ -1,0 +1,254 @@
+"""A run as a value, and the two tables of its life.
+
+`evolve` folds facts into it by these tables, and `docs/run-states.md` is printed from them. No clock, no I/O, no
+decision here: what follows from a run is the planner's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+
+from shared.domain import acts, facts
+from shared.domain.names import Named, turn_of
+from shared.domain.policy import Policy
+
+PREPARATION = "t00"
+RESTORATION = "t99"
+
+
+class StepState(Enum):
+    """Where a step is in its life."""
+
+    WAITING = "waiting"
+    ORDERED = "ordered"
+    SUCCEEDED = "succeeded"
+    GAVE_UP = "gave_up"
+    TIMED_OUT = "timed_out"
+    SKIPPED = "skipped"
+
+
+class RunState(Enum):
+    """Where a run is in its life."""
+
+    REQUESTED = "requested"
+    SURVEYING = "surveying"
+    PLANNED = "planned"
+    AWAITING_APPROVAL = "awaiting_approval"
+    RUNNING = "running"
+    PAUSED = "paused"
+    HELD = "held"
+    WAITING_FOR_WINDOW = "waiting_for_window"
+    FINISHING = "finishing"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of an open turn. Times are pool time, seconds since 1970; `tries_from` is the attempt from which failures
+    count against the policy (a person's retry starts the count anew)."""
+
+    id: str
+    act: acts.Act
+    needs: tuple[facts.Need, ...] = ()
+    why: str = ""
+    if_it_fails: str = "hold"
+    state: StepState = StepState.WAITING
+    attempt: int = 0
+    tries_from: int = 0
+    ordered_at: float = 0.0
+    heard_at: float = 0.0
+    not_before: float = 0.0
+    until: float = 0.0
+    ended_at: float = 0.0
+    started: bool = False
+    result: acts.Result | None = None
+    because: str = ""
+    code: str = ""
+    who_can_help: str = ""
+    debt: facts.Debt | None = None
+    go_back_to: str = ""
+
+    @property
+    def settled(self) -> bool:
+        """Nothing more is to be done for it and others may go on."""
+        return self.state in (StepState.SUCCEEDED, StepState.SKIPPED)
+
+    @property
+    def failed(self) -> bool:
+        """It ended without coming to be, and somebody must say what follows."""
+        return self.state in (StepState.GAVE_UP, StepState.TIMED_OUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn that is open. `host` is None for the run's preparation and restoration."""
+
+    id: str
+    host: Named | None
+    master: bool
+    begun_at: float
+    steps: Mapping[str, Step]
+    planned: bool = False
+    turned_back: bool = False
+    estimate: float = 0.0
+    differences: tuple[str, ...] = ()
+
+    def of_kind(self, kind: str) -> tuple[Step, ...]:
+        """Its steps of one kind, in the order they were planned."""
+        return tuple(step for step in self.steps.values() if step.act.kind == kind)
+
+    @property
+    def settled(self) -> bool:
+        """Whether all of its steps are settled."""
+        return all(step.settled for step in self.steps.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A turn that is over, as a summary."""
+
+    id: str
+    host: Named | None
+    master: bool
+    outcome: str
+    sentence: str
+    steps: int
+    last_boot: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a run waits for a person."""
+
+    since: float
+    because: str
+    step: str | None
+    who_can_help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """How a run was told to end."""
+
+    at: float
+    by: str
+    now: bool
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A setting that could not be put back yet."""
+
+    setting: str
+    because: str
+    condition: str
+    command: str
+    since: float
+    act: acts.Act
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One carrying-out. Open turns are tables of steps, closed ones summaries."""
+
+    id: str
+    pool: str
+    order: str
+    by: str
+    reason: str
+    policy: Policy
+    requested_at: float
+    state: RunState = RunState.REQUESTED
+    before_hold: RunState = RunState.RUNNING
+    turns: Mapping[str, Turn] = field(default_factory=dict)
+    closed: tuple[Closed, ...] = ()
+    forecast: facts.Forecast | None = None
+    snapshot: str = ""
+    always: tuple[facts.StepPlanned, ...] = ()
+    homes: Mapping[str, facts.Home] = field(default_factory=dict)
+    began_at: float = 0.0
+    ended_at: float = 0.0
+    hold: Hold | None = None
+    cancel: Cancel | None = None
+    lost: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    owed: tuple[Owed, ...] = ()
+    stranded: Mapping[str, Named] = field(default_factory=dict)
+    outcome: facts.Outcome | None = None
+    sentence: str = ""
+    blockers: tuple[facts.Blocker, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether it still has the pool."""
+        return self.state is not RunState.ENDED
+
+    def step(self, id: str) -> Step | None:
+        """A step of an open turn, or None."""
+        turn = self.turns.get(turn_of(id))
+        return turn.steps.get(id) if turn else None
+
+    def steps(self) -> Iterator[Step]:
+        """All steps of open turns."""
+        for turn in self.turns.values():
+            yield from turn.steps.values()
+
+
+# --- the tables -------------------------------------------------------------------------------------------------------
+
+_W, _O, _S = StepState.WAITING, StepState.ORDERED, StepState.SUCCEEDED
+_G, _T, _K = StepState.GAVE_UP, StepState.TIMED_OUT, StepState.SKIPPED
+
+STEP_TABLE: Mapping[tuple[StepState, str], StepState] = MappingProxyType(
+    {
+        (_W, "step_ordered"): _O,
+        (_W, "wait_began"): _O,
+        (_W, "step_gave_up"): _G,
+        (_W, "step_skipped"): _K,
+        (_W, "step_succeeded"): _S,  # a late success of an earlier attempt
+        (_O, "step_started"): _O,
+        (_O, "step_progressed"): _O,
+        (_O, "step_succeeded"): _S,
+        (_O, "step_failed"): _W,  # or gave up, where the executor says that trying again will not help
+        (_O, "step_timed_out"): _T,
+        (_O, "step_skipped"): _K,
+        (_O, "wait_over"): _S,
+        (_G, "step_retried"): _W,
+        (_G, "step_skipped"): _K,
+        (_G, "step_succeeded"): _S,
+        (_T, "step_retried"): _W,
+        (_T, "step_skipped"): _K,
+        (_T, "step_succeeded"): _S,
+        (_T, "wait_over"): _S,
+    }
+)
+"""A step's life: state and fact to state. What is not in it changes nothing."""
+
+_R = RunState
+_NOT_BEGUN = (_R.REQUESTED, _R.SURVEYING, _R.PLANNED, _R.AWAITING_APPROVAL)
+_UNDER_WAY = (_R.RUNNING, _R.PAUSED, _R.HELD, _R.WAITING_FOR_WINDOW, _R.FINISHING)
+
+RUN_TABLE: Mapping[tuple[RunState, str], RunState] = MappingProxyType(
+    {
+        (_R.REQUESTED, "step_ordered"): _R.SURVEYING,
+        (_R.SURVEYING, "run_planned"): _R.PLANNED,
+        (_R.PLANNED, "run_began"): _R.RUNNING,
+        (_R.RUNNING, "run_paused"): _R.PAUSED,
+        (_R.RUNNING, "run_held"): _R.HELD,
+        (_R.RUNNING, "run_finishing"): _R.FINISHING,
+        (_R.PAUSED, "run_resumed"): _R.RUNNING,
+        (_R.PAUSED, "run_held"): _R.HELD,
+        (_R.PAUSED, "run_cancelling"): _R.RUNNING,
+        (_R.HELD, "run_resumed"): _R.RUNNING,
+        (_R.HELD, "run_cancelling"): _R.RUNNING,
+        (_R.HELD, "run_finishing"): _R.FINISHING,
+        **{(state, "run_finishing"): _R.FINISHING for state in _NOT_BEGUN},
+        **{(state, "run_ended"): _R.ENDED for state in (*_NOT_BEGUN, *_UNDER_WAY)},
+    }
+)
+"""A run's life: state and fact to state. What is not in it leaves the state as it is."""
