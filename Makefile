@@ -1,0 +1,78 @@
+# What a person can ask of this repository. Every verb sets up what it needs; `make` alone lists them.
+# Needs python3 (3.11 or newer), make and git; everything else comes from the locks, by hash, into .venv.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := list
+.PHONY: list setup demo test check lint types imports fresh docs format up lock clean
+.DELETE_ON_ERROR:
+
+V := .venv/bin
+READY := .venv/ready
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+TESTS ?= tests
+SERVICES := shared services simulator cli tests
+
+list: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## make .venv and install what the locks name into it
+
+demo: $(READY) ## update a simulated pool on this machine, from order to report
+	@$(V)/rota demo
+
+test: $(READY) ## run the whole suite (one folder: make test TESTS=tests/shared)
+	@$(V)/python -m pytest -n 2 --dist worksteal --durations=10 --durations-min=0.05 $(TESTS)
+
+check: lint types imports fresh ## all that can be said without running it: lint, types, imports, docs
+
+lint: $(READY) ## style and common mistakes
+	@$(V)/ruff check --output-format concise .
+	@$(V)/ruff format --check .
+
+types: $(READY) ## every type, strictly
+	@$(V)/mypy
+
+imports: $(READY) ## imports point down
+	@$(V)/lint-imports --no-show-banner
+
+fresh: $(READY) ## the printed pages under docs are what the code says
+	@$(V)/python -m cli.docs --check
+
+docs: $(READY) ## print those pages again
+	@$(V)/python -m cli.docs
+
+format: $(READY) ## lay the code out as `make lint` wants it
+	@$(V)/ruff check --fix-only .
+	@$(V)/ruff format .
+
+up: $(READY) ## run Rota on this machine, with rota.toml
+	@$(V)/rota up
+
+lock: $(READY) ## write both locks again from pyproject.toml
+	@$(LOCK) -o requirements.lock
+	@$(LOCK) --group dev -o requirements-dev.lock
+
+clean: ## remove .venv and what the tools left
+	@rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+
+LOCK = $(V)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
+
+# uv itself comes by hash out of the lock; where it cannot be had, pip does the same, more slowly.
+$(READY): pyproject.toml requirements-dev.lock
+	@test -n "$(PYTHON)" || { echo "Rota needs Python 3.11 or newer, and python3 here is \
+	$$(python3 -V 2>/dev/null || echo missing); install one, or name it: make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make a virtual environment; install its venv module \
+	(on Debian and Ubuntu: apt-get install python3-venv), then say make again." >&2; exit 1; }
+	@echo "setting up .venv with $$($(V)/python -V) ..."
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.lock > .venv/uv.lock
+	@if $(V)/python -m pip install -q --disable-pip-version-check --require-hashes -r .venv/uv.lock; then \
+	  $(V)/uv pip install -q -p $(V)/python --require-hashes -r requirements-dev.lock && \
+	  $(V)/uv pip install -q -p $(V)/python --no-deps --no-build-isolation -e .; \
+	else \
+	  echo "uv cannot be had here; pip does it instead, which takes about a minute." >&2; \
+	  $(V)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock && \
+	  $(V)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $@
