@@ -554,13 +554,15 @@ Occasion = Literal["announced", "started", "held", "approval", "host_done", "rej
 
 
 class ReportFact(Fact):
-    """What became of a report. `run` is `none` for an occasion without a run."""
+    """What became of a report. `run` is `none` for an occasion without a run; `about` is the place in the journal of
+    the fact that was told, because one run may be held twice."""
 
     family: ClassVar[str] = "report"
     pool: Token
     run: Token
     occasion: Occasion
     destination: Name
+    about: int = 0
 
 
 class ReportSent(ReportFact):
