@@ -159,9 +159,7 @@ class Bus(Protocol):
         """The subjects of all orders that match `filter` and wait or are worked on."""
         ...
 
-    def read(
-        self, filters: Sequence[str], *, after: int = 0, last_per_subject: bool = False
-    ) -> AsyncIterator[Stored]:
+    def read(self, filters: Sequence[str], *, after: int = 0, last_per_subject: bool = False) -> AsyncIterator[Stored]:
         """The facts that match any of `filters` with sequence above `after`, up to now, in order; then it ends."""
         ...
 
@@ -173,9 +171,7 @@ class Bus(Protocol):
         """The sequence of the last fact of the journal, 0 when it is empty."""
         ...
 
-    def follow(
-        self, filters: Sequence[str], *, after: int
-    ) -> AbstractAsyncContextManager[AsyncIterator[Stored]]:
+    def follow(self, filters: Sequence[str], *, after: int) -> AbstractAsyncContextManager[AsyncIterator[Stored]]:
         """Every fact that matches any of `filters` with sequence above `after`, for ever, each once and in order."""
         ...
 

@@ -106,7 +106,9 @@ def read_fact(stored: Stored) -> Recorded:
     except ValueError as error:
         raise Unreadable(f"The fact on {stored.subject} has no usable time: {error}.") from error
     if messages.fact_subject(fact) != stored.subject:
-        raise Unreadable(f"The fact on {stored.subject} names {messages.fact_subject(fact)}; it was put on a wrong subject.")
+        raise Unreadable(
+            f"The fact on {stored.subject} names {messages.fact_subject(fact)}; it was put on a wrong subject."
+        )
     return Recorded(fact, at, str(body.get("source", "")).removeprefix("rota/"), stored.seq, stored.stored_at)
 
 
