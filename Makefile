@@ -22,7 +22,7 @@ demo: $(READY) ## update a simulated pool on this machine, from order to report
 	@$(V)/rota demo
 
 test: $(READY) ## run the whole suite (one folder: make test TESTS=tests/shared)
-	@$(V)/python -m pytest -n 2 --dist worksteal --durations=10 --durations-min=0.05 $(TESTS)
+	@$(V)/python -m pytest -n 2 --dist worksteal --rings $(TESTS)
 
 check: lint types imports fresh ## all that can be said without running it: lint, types, imports, docs
 
