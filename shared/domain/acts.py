@@ -16,6 +16,10 @@ from shared.domain.model import HA, Package, Versions
 from shared.domain.names import Named
 
 
+Setting = Literal["ha", "wlb", "auto_poweron"]
+"""The settings of a pool that a run changes and puts back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Survey:
     """Read the whole pool once and store it as a snapshot. With `updates` the hosts' updaters are asked too."""
@@ -29,7 +33,7 @@ class Survey:
 class ChangePoolSetting:
     """Set `ha` or `wlb` off, or `auto_poweron` to "false", for the run; `before` is what was noted."""
 
-    setting: Literal["ha", "wlb", "auto_poweron"]
+    setting: Setting
     before: str | HA | None = None
     kind: Literal["change_pool_setting"] = "change_pool_setting"
 
@@ -39,7 +43,7 @@ class RestorePoolSetting:
     """Put back a setting to what was noted before the run: `ha` to its HA value, `wlb` "true", `auto_poweron` its
     text, or None to remove the key. Only what Rota changed."""
 
-    setting: Literal["ha", "wlb", "auto_poweron"]
+    setting: Setting
     before: str | HA | None = None
     kind: Literal["restore_pool_setting"] = "restore_pool_setting"
 

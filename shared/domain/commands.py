@@ -81,6 +81,14 @@ class RetryStep(RunCommand):
     step: Name
 
 
+class SkipStep(RunCommand):
+    """Go on without a step that gave up or timed out; who skips it answers for what it would have done."""
+
+    subject: ClassVar[str] = "rota.command.planner.skip_step"
+    verb: ClassVar[str] = "skip_step"
+    step: Name
+
+
 class DoStep(Command):
     """Do one act on a pool. Sent by the planner to the executor; the subject's verb is the act's kind."""
 

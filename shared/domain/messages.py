@@ -76,6 +76,7 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow(commands.PauseRun, ("clients",), "planner"),
     CommandRow(commands.ResumeRun, ("clients",), "planner"),
     CommandRow(commands.RetryStep, ("clients",), "planner"),
+    CommandRow(commands.SkipStep, ("clients",), "planner"),
     CommandRow(commands.DoStep, ("planner",), "executor"),
 )
 

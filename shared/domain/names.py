@@ -53,7 +53,7 @@ def forecast_id(pool: str, order: str) -> str:
 
 
 def turn_id(number: int) -> str:
-    """`t00` is the run's preparation, `t01` its first host, `t99` what is put back at its end (three digits above 98)."""
+    """`t00` prepares the run, `t01` is its first host, `t99` puts back what was changed (three digits above 98)."""
     return f"t{number:02d}"
 
 

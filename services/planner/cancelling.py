@@ -1,0 +1,89 @@
+"""Cancel in its two forms, decided host by host. Pure.
+
+After this turn: no new turn begins, the one begun is finished. Now: a turn whose install has not begun goes back,
+its VMs home; from the start of the install it goes on to its end, because yum is never interrupted and a host with
+new userland on the old Xen must not get VMs.
+"""
+
+from __future__ import annotations
+
+from services.planner import planning
+from shared.domain import acts, facts
+from shared.domain.names import Named
+from shared.domain.run import Run, Step, StepState, Turn
+
+
+def past_return(turn: Turn) -> bool:
+    """Whether a turn must go on to its end: its install, or its reboot where there is none, was ordered."""
+    kinds = ("install_updates", "reboot_host")
+    return any(step.attempt > 0 for kind in kinds for step in turn.of_kind(kind))
+
+
+def can_turn_back(run: Run, step: Step) -> bool:
+    """Whether the turn of a failed step can still go back."""
+    turn = next((turn for turn in run.turns.values() if step.id in turn.steps), None)
+    return turn is not None and turn.host is not None and not turn.turned_back and not past_return(turn)
+
+
+def turned_back(run: Run, failed: str | None) -> tuple[facts.TurnTurnedBack, ...]:
+    """For each open turn that can go back: the fact that turns it. `failed` is a step that gave up, if any."""
+    return tuple(
+        _back(run, turn, turn.host)
+        for turn in run.turns.values()
+        if turn.host and not turn.turned_back and not past_return(turn) and (failed is None or failed in turn.steps)
+    )
+
+
+def sentences(run: Run, *, now: bool) -> tuple[str, ...]:
+    """What a cancel means, a sentence for each host concerned and one for the rest."""
+    said = [_sentence(turn, turn.host, now=now) for turn in run.turns.values() if turn.host]
+    left = _not_begun(run)
+    if left:
+        said.append(f"No turn begins any more: {', '.join(left)} stay as they are.")
+    return tuple(said) or ("Nothing has been changed; the run ends at once.",)
+
+
+def _not_begun(run: Run) -> list[str]:
+    begun = {*run.turns, *(turn.id for turn in run.closed)}
+    return [turn.host.name for turn in run.forecast.turns if turn.turn not in begun] if run.forecast else []
+
+
+def _sentence(turn: Turn, host: Named, *, now: bool) -> str:
+    minutes = max(1, round(turn.estimate / 60))
+    if not now:
+        return f"{host.name} is in its turn, which is finished first (about {minutes} minutes from its begin)."
+    if past_return(turn):
+        return (
+            f"{host.name} is being updated, which is never interrupted: its turn goes on through reboot and return"
+            f" (about {minutes} minutes from its begin)."
+        )
+    if any(step.attempt for step in turn.of_kind("migrate_vm")):
+        return f"{host.name} is being emptied: moves under way end, then it is enabled and its VMs go home."
+    return f"{host.name} has not lost a VM yet: it is enabled again."
+
+
+def _back(run: Run, turn: Turn, host: Named) -> facts.TurnTurnedBack:
+    moves = [step for step in turn.of_kind("migrate_vm") if isinstance(step.act, acts.MigrateVM)]
+    touched = [step for step in moves if step.attempt > 0]
+    waits_for = [step.id for step in turn.steps.values() if step.state is StepState.ORDERED]
+    homeward = [
+        (step.act.vm, step.act.to)
+        for step in touched
+        if isinstance(step.act, acts.MigrateVM) and _lives_on(run, step.act.vm, host)
+    ]
+    disabled = any(step.attempt > 0 for step in turn.of_kind("disable_host"))
+    steps = planning.steps_back(
+        turn.id, len(turn.steps) + 1, host, homeward, waits_for, run.policy.migration_network
+    )
+    return facts.TurnTurnedBack(
+        pool=run.pool,
+        run=run.id,
+        turn=turn.id,
+        steps=steps if disabled else (),
+        because=f"The run was cancelled; {host.name} goes back to work as it is.",
+    )
+
+
+def _lives_on(run: Run, vm: Named, host: Named) -> bool:
+    home = run.homes.get(vm.uuid)
+    return home is not None and home.host.uuid == host.uuid

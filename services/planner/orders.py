@@ -1,0 +1,174 @@
+"""What people's orders mean for a pool: the facts that answer them. Pure.
+
+Every order is answered by a fact that carries its id, with one sentence when it is refused or changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from pydantic import ValidationError
+
+from services.planner import cancelling, planning
+from shared.domain import commands, facts, names
+from shared.domain.book import Book
+from shared.domain.policy import Policy, merged, unsupported
+from shared.domain.run import PREPARATION, Run, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An order as it came: its id and who gave it."""
+
+    order: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Facts to write under the pool's guard, or why the order is refused without a run to say it of."""
+
+    facts: tuple[facts.RunFact, ...] = ()
+    refused: str = ""
+
+
+def start(book: Book, command: commands.StartRun, given: Given, owner: Policy) -> Answer:
+    """Start a run: its request, or its refusal with the name of the run that has the pool."""
+    run = names.run_id(book.pool, given.order)
+    if book.run is not None and book.run.id == run:
+        return Answer()
+    because = _taken(book) or policy_fault(owner, command)
+    if because:
+        refused = facts.RunRefused(pool=book.pool, run=run, order=given.order, by=given.by, because=because)
+        return Answer((refused,))
+    policy = merged(owner, command.policy)
+    survey = planning.survey_step(PREPARATION, book.pool, updates=True, why=f"Look at pool {book.pool}.")
+    requested = facts.RunRequested(
+        pool=book.pool,
+        run=run,
+        order=given.order,
+        by=given.by,
+        policy=policy,
+        reason=command.reason,
+        survey=survey,
+    )
+    return Answer((requested,))
+
+
+def policy_fault(owner: Policy, command: commands.StartRun | commands.PlanPool) -> str:
+    """What is wrong with an order's policy, in one sentence, or nothing."""
+    try:
+        policy = merged(owner, command.policy)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return f"The policy cannot be read: {'.'.join(map(str, first['loc']))}: {first['msg']}."
+    return unsupported(policy) or ""
+
+
+def answer(book: Book, command: commands.RunCommand, given: Given) -> Answer:
+    """An order to a run. A run that is over, or another than the open one, is refused with a sentence."""
+    run = book.open
+    if run is None or run.id != command.run:
+        return Answer(refused=_no_such_run(book, command.run))
+    return ANSWERS[type(command)](run, command, given)
+
+
+def _taken(book: Book) -> str:
+    if book.open is None:
+        return ""
+    return (
+        f"Pool {book.pool} has a run already: {book.open.id}, ordered by {book.open.by};"
+        " wait for its end, or cancel it."
+    )
+
+
+def _no_such_run(book: Book, run: str) -> str:
+    if book.run is not None and book.run.id == run:
+        return f"Run {run} is over ({book.run.outcome}); there is nothing to order."
+    going = f"; its run is {book.open.id}" if book.open else ""
+    return f"Pool {book.pool} has no open run {run}{going}."
+
+
+def _cancel(run: Run, command: commands.Command, given: Given) -> Answer:
+    assert isinstance(command, commands.CancelRun)
+    if run.cancel and (run.cancel.now or not command.now):
+        return _said(run, command, given, taken=True, because="The run is being cancelled already.")
+    sentences = cancelling.sentences(run, now=command.now)
+    fact = facts.RunCancelling(
+        pool=run.pool, run=run.id, by=given.by, now=command.now, order=given.order, sentences=sentences
+    )
+    return Answer((fact,))
+
+
+def _pause(run: Run, command: commands.Command, given: Given) -> Answer:
+    if run.state is not RunState.RUNNING:
+        because = f"The run is {run.state.value.replace('_', ' ')} and cannot be paused now."
+        return _said(run, command, given, taken=False, because=because)
+    return Answer((facts.RunPaused(pool=run.pool, run=run.id, by=given.by, order=given.order),))
+
+
+def _resume(run: Run, command: commands.Command, given: Given) -> Answer:
+    if run.state not in (RunState.PAUSED, RunState.HELD):
+        return _said(run, command, given, taken=False, because="The run is neither paused nor held; it goes on.")
+    return Answer((_resumed(run, given),))
+
+
+def _retry(run: Run, command: commands.Command, given: Given) -> Answer:
+    assert isinstance(command, commands.RetryStep)
+    if because := _not_failed(run, command.step):
+        return _said(run, command, given, taken=False, because=because)
+    retried = facts.StepRetried(pool=run.pool, run=run.id, step=command.step, by=given.by, order=given.order)
+    return Answer((retried, *_if_held(run, given)))
+
+
+def _skip(run: Run, command: commands.Command, given: Given) -> Answer:
+    assert isinstance(command, commands.SkipStep)
+    if because := _not_failed(run, command.step):
+        return _said(run, command, given, taken=False, because=because)
+    skipped = facts.StepSkipped(
+        pool=run.pool, run=run.id, step=command.step, because=f"Skipped by {given.by}.", by=given.by
+    )
+    return Answer((skipped, *_if_held(run, given)))
+
+
+def _not_failed(run: Run, id: str) -> str:
+    step = run.step(id)
+    if step is None:
+        return f"Run {run.id} has no open step {id}."
+    return "" if step.failed else f"Step {id} has not failed; it is {step.state.value}."
+
+
+def _if_held(run: Run, given: Given) -> tuple[facts.RunFact, ...]:
+    return (_resumed(run, given),) if run.state is RunState.HELD else ()
+
+
+def _resumed(run: Run, given: Given) -> facts.RunResumed:
+    return facts.RunResumed(pool=run.pool, run=run.id, by=given.by, order=given.order)
+
+
+def _said(run: Run, command: commands.Command, given: Given, *, taken: bool, because: str) -> Answer:
+    fact = facts.OrderAnswered(
+        pool=run.pool,
+        run=run.id,
+        order=given.order,
+        by=given.by,
+        verb=command.verb,
+        taken=taken,
+        because=because,
+    )
+    return Answer((fact,))
+
+
+Answers = Callable[[Run, commands.Command, Given], Answer]
+
+ANSWERS: Mapping[type[commands.Command], Answers] = MappingProxyType(
+    {
+        commands.CancelRun: _cancel,
+        commands.PauseRun: _pause,
+        commands.ResumeRun: _resume,
+        commands.RetryStep: _retry,
+        commands.SkipStep: _skip,
+    }
+)

@@ -1,0 +1,328 @@
+"""Steps: which are ready, which are late, which failed too often, and the sentences that say so. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from services.planner import planning
+from shared.domain import acts, facts
+from shared.domain.book import Book, Return, is_back
+from shared.domain.model import HA
+from shared.domain.names import Named, step_id
+from shared.domain.policy import Policy
+from shared.domain.run import RESTORATION, Run, RunState, Step, StepState, Turn
+
+INSTALLING_LOST_AFTER = 900.0
+"""Seconds of pool time a host may be unreachable while an install runs there: yum restarts the toolstack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Facts that order what is ready, or the sentence that says what is waited for and when to look again."""
+
+    facts: tuple[facts.RunFact, ...] = ()
+    sentence: str = ""
+    wake_at: float | None = None
+
+
+def ready(run: Run, book: Book, now: float) -> Ready:
+    """Order every step whose needs are settled, within the limits of the policy."""
+    if run.state in (RunState.PAUSED, RunState.HELD):
+        return Ready(sentence=_standing_still(run))
+    ids = {"pool": run.pool, "run": run.id}
+    room = _Room(run)
+    found: list[facts.RunFact] = []
+    wakes: list[float] = []
+    for step in waiting(run):
+        due = earliest(run, step)
+        if due > now:
+            wakes.append(due)
+        elif room.takes(step.act):
+            found.append(_ordered(run, step, now, ids))
+    if found:
+        return Ready(tuple(found), sentence=_sentence(run, book, now) or "Steps are ordered.")
+    return Ready(sentence=_sentence(run, book, now), wake_at=min(wakes, default=None))
+
+
+def waiting(run: Run) -> Iterator[Step]:
+    """Steps that wait and whose needs are settled."""
+    for turn in run.turns.values():
+        if turn.id == "t00" and run.cancel:
+            continue
+        for step in turn.steps.values():
+            if step.state is StepState.WAITING and all(_met(turn, need.step) for need in step.needs):
+                yield step
+
+
+def _met(turn: Turn, id: str) -> bool:
+    needed = turn.steps.get(id)
+    return needed is None or needed.settled
+
+
+def earliest(run: Run, step: Step) -> float:
+    """When a step may be ordered, pool time: after its back-off; auto_poweron not before the last boot has settled
+    (xapi-autostart-vms runs at the end of each boot and asks that flag)."""
+    if isinstance(step.act, acts.RestorePoolSetting) and step.act.setting == "auto_poweron":
+        boots = [turn.last_boot for turn in run.closed if turn.last_boot]
+        return max([step.not_before, *(boot + run.policy.autostart_settle_minutes * 60 for boot in boots)])
+    return step.not_before
+
+
+def _ordered(run: Run, step: Step, now: float, ids: dict[str, str]) -> facts.RunFact:
+    if isinstance(step.act, acts.AwaitHost):
+        until = now + run.policy.host_back_minutes * 60
+        because = f"Waiting for {step.act.host.name} to come back."
+        return facts.WaitBegan(**ids, step=step.id, until=until, because=because)
+    if isinstance(step.act, acts.RestorePoolSetting) and _never_changed(run, step.act):
+        return facts.StepSkipped(**ids, step=step.id, because=f"{step.act.setting} was never changed.")
+    return facts.StepOrdered(
+        **ids, step=step.id, attempt=step.attempt + 1, act=_complete(run, step), sentence=step.why
+    )
+
+
+def _complete(run: Run, step: Step) -> acts.Act:
+    """A reboot's order carries what was noted of the host immediately before."""
+    if not isinstance(step.act, acts.RebootHost):
+        return step.act
+    noted = noted_before(run, step.act.host)
+    return acts.RebootHost(step.act.host, noted)
+
+
+def noted_before(run: Run, host: Named) -> acts.HostNoted | None:
+    """What was noted of a host in its open turn, or None."""
+    for turn in run.turns.values():
+        if turn.host == host:
+            for step in turn.of_kind("read_host"):
+                if isinstance(step.result, acts.HostNoted):
+                    return step.result
+    return None
+
+
+def _never_changed(run: Run, act: acts.RestorePoolSetting) -> bool:
+    """Whether the run never even ordered the change that this would undo, and nothing is owed from before."""
+    turn = run.turns.get("t00")
+    change = [
+        step
+        for step in (turn.steps.values() if turn else ())
+        if isinstance(step.act, acts.ChangePoolSetting) and step.act.setting == act.setting
+    ]
+    return bool(change) and all(step.attempt == 0 for step in change)
+
+
+class _Room:
+    """How many migrations may still begin, per source and destination. Lives for one decision."""
+
+    def __init__(self, run: Run) -> None:
+        self.policy = run.policy
+        moving = [
+            step.act
+            for step in run.steps()
+            if isinstance(step.act, acts.MigrateVM) and step.state is StepState.ORDERED
+        ]
+        self.leaving = Counter(act.away_from.uuid for act in moving)
+        self.arriving = Counter(act.to.uuid for act in moving)
+
+    def takes(self, act: acts.Act) -> bool:
+        """Whether an act may begin now; counts it if so."""
+        if not isinstance(act, acts.MigrateVM):
+            return True
+        if self.leaving[act.away_from.uuid] >= self.policy.migrations_per_source:
+            return False
+        if self.arriving[act.to.uuid] >= self.policy.migrations_per_destination:
+            return False
+        self.leaving[act.away_from.uuid] += 1
+        self.arriving[act.to.uuid] += 1
+        return True
+
+
+# --- deadlines --------------------------------------------------------------------------------------------------------
+
+
+def deadline(step: Step, policy: Policy) -> float:
+    """When an ordered step times out, pool time. Long steps count from the last sign of progress."""
+    if step.until:
+        return step.until
+    minutes = {"install_updates": policy.install_minutes, "migrate_vm": policy.migration_minutes}
+    return max(step.ordered_at, step.heard_at) + minutes.get(step.act.kind, policy.step_minutes) * 60
+
+
+def late(step: Step, policy: Policy, now: float) -> str:
+    """The sentence that says a step is past its deadline, or nothing."""
+    if now <= deadline(step, policy):
+        return ""
+    waited = duration(now - step.ordered_at)
+    if isinstance(step.act, acts.AwaitHost):
+        return f"{step.act.host.name} has not come back {waited} after its reboot; look at its console, then retry."
+    return f"{subject(step)} did not end within {waited}; look at the pool, then retry or cancel."
+
+
+def spent(step: Step, policy: Policy) -> bool:
+    """Whether a step has failed as often as policy allows."""
+    return step.attempt - step.tries_from >= policy.attempts and bool(step.because)
+
+
+def worn_out(step: Step) -> str:
+    """The sentence of a step that gives up after its attempts."""
+    return f"{step.because} (tried {step.attempt - step.tries_from} times)"
+
+
+def back(book: Book, run: Run, step: Step) -> Return:
+    """Whether the host that a wait is for is back."""
+    if not isinstance(step.act, acts.AwaitHost):
+        return Return("not_yet", "")
+    host = step.act.host
+    for turn in run.turns.values():
+        if step.id not in turn.steps:
+            continue
+        for reboot in turn.of_kind("reboot_host"):
+            if isinstance(reboot.act, acts.RebootHost) and reboot.act.noted is not None:
+                return is_back(host.name, reboot.act.noted, book.hosts.get(host.uuid), ordered_at=reboot.ordered_at)
+    return Return("not_yet", f"Waiting for {host.name}.")
+
+
+def hosts_away(run: Run) -> frozenset[str]:
+    """Hosts that are away by our own order, or about to settle after it: from the reboot's order until enabled."""
+    away = set()
+    for turn in run.turns.values():
+        reboots = turn.of_kind("reboot_host")
+        if turn.host and any(step.attempt > 0 for step in reboots) and not all(
+            step.settled for step in turn.of_kind("enable_host")
+        ):
+            away.add(turn.host.uuid)
+    return frozenset(away)
+
+
+def lost_after(run: Run, host: str, default: float) -> float:
+    """Seconds a host may be unreachable before it is lost: longer while an install runs on it."""
+    for turn in run.turns.values():
+        if turn.host and turn.host.uuid == host:
+            if any(step.state is StepState.ORDERED for step in turn.of_kind("install_updates")):
+                return INSTALLING_LOST_AFTER
+    return default
+
+
+def under_way(turn: Turn) -> bool:
+    """Whether any of a turn's orders is not answered yet."""
+    return any(step.state is StepState.ORDERED for step in turn.steps.values())
+
+
+# --- what was found on the way ----------------------------------------------------------------------------------------
+
+
+def homeward(run: Run, turn: Turn, swept: Sequence[Named]) -> facts.StepsAdded | None:
+    """Steps home for VMs that the sweep moved and that no step brings home yet."""
+    enables = turn.of_kind("enable_host")
+    if turn.host is None or not enables:
+        return None
+    covered = {
+        step.act.vm.uuid
+        for step in turn.of_kind("migrate_vm")
+        if isinstance(step.act, acts.MigrateVM) and step.act.purpose == "home"
+    }
+    fresh = [vm for vm in swept if vm.uuid not in covered]
+    fresh = [vm for vm in fresh if vm.uuid not in run.homes or run.homes[vm.uuid].host == turn.host]
+    if not fresh:
+        return None
+    first = len(turn.steps) + 1
+    where = Named(turn.host.uuid, turn.host.name)
+    steps = planning.homeward_steps(
+        turn.id, first, turn.host, [(vm, where) for vm in fresh], enables[-1].id, run.policy.migration_network
+    )
+    names = ", ".join(vm.name for vm in fresh)
+    return facts.StepsAdded(
+        pool=run.pool,
+        run=run.id,
+        turn=turn.id,
+        steps=steps,
+        homes=tuple(facts.Home(vm=vm, host=turn.host) for vm in fresh),
+        because=f"{names} appeared on {turn.host.name} in its turn and go home with the others.",
+    )
+
+
+def differences(run: Run, turn: str, steps: Sequence[facts.StepPlanned]) -> tuple[str, ...]:
+    """What a turn's plan does otherwise than the forecast said."""
+    forecast = next((one for one in run.forecast.turns if one.turn == turn), None) if run.forecast else None
+    if forecast is None:
+        return ()
+    before = {move.vm.name: move.to.name for move in forecast.moves}
+    now = {
+        step.act.vm.name: step.act.to.name
+        for step in steps
+        if isinstance(step.act, acts.MigrateVM) and step.act.purpose == "empty"
+    }
+    gone = [f"{name} is no longer to be moved" for name in sorted(before.keys() - now.keys())]
+    new = [f"{name} is moved to {now[name]} too" for name in sorted(now.keys() - before.keys())]
+    other = [
+        f"{name} goes to {now[name]} instead of {before[name]}"
+        for name in sorted(now.keys() & before.keys())
+        if now[name] != before[name]
+    ]
+    return (*gone, *new, *other)
+
+
+def turn_warnings(turn: Turn) -> tuple[str, ...]:
+    """The sentences of steps that were given up and left out."""
+    return tuple(
+        step.because
+        for step in turn.steps.values()
+        if step.state is StepState.SKIPPED and step.if_it_fails == "warn" and not turn.turned_back
+    )
+
+
+def undo(act: acts.RestorePoolSetting) -> str:
+    """The command that a person could give in place of a restore."""
+    if act.setting == "ha":
+        srs = ",".join(act.before.heartbeat_srs) if isinstance(act.before, HA) else ""
+        return f"xe pool-ha-enable heartbeat-sr-uuids={srs}"
+    if act.setting == "wlb":
+        return "xe pool-param-set wlb-enabled=true uuid=<pool>"
+    return f"xe pool-param-set other-config:auto_poweron={act.before} uuid=<pool>"
+
+
+# --- sentences --------------------------------------------------------------------------------------------------------
+
+
+def subject(step: Step) -> str:
+    """What a step is about, with names."""
+    return step.why.rstrip(".") or f"Step {step.id}"
+
+
+def duration(seconds: float) -> str:
+    """A span of time as people say it."""
+    if seconds < 90:
+        return f"{round(seconds)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _standing_still(run: Run) -> str:
+    if run.hold:
+        return f"Held: {run.hold.because}"
+    return "Paused; it goes on when somebody resumes it."
+
+
+def _sentence(run: Run, book: Book, now: float) -> str:
+    """What is being waited for, in one sentence."""
+    going = [step for step in run.steps() if step.state is StepState.ORDERED]
+    for step in going:
+        if isinstance(step.act, acts.AwaitHost):
+            judged = back(book, run, step)
+            return f"{judged.because.rstrip('.')} (until at the latest in {duration(step.until - now)})."
+    if going:
+        more = f", and {len(going) - 1} more" if len(going) > 1 else ""
+        return f"Waiting for: {subject(going[0])}{more}."
+    backing_off = [step for step in run.steps() if step.state is StepState.WAITING and step.not_before > now]
+    if backing_off:
+        step = backing_off[0]
+        return f"{step.because.rstrip('.')}; trying again in {duration(step.not_before - now)}."
+    settling = [step for step in waiting(run) if earliest(run, step) > now]
+    if settling and run.turns.get(RESTORATION):
+        return f"Waiting {duration(earliest(run, settling[0]) - now)} after the last boot before auto_poweron is put back."
+    return ""
+
+
+def first_step(turn: str) -> str:
+    """The id of a turn's survey."""
+    return step_id(turn, 1)
