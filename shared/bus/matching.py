@@ -57,3 +57,30 @@ def overlap(one: str, other: str) -> bool:
 def is_key(text: str) -> bool:
     """Whether a KV bucket takes it as a key (NATS: letters, digits and `-/_=.`, no dot at either end)."""
     return re.fullmatch(r"[-/_=.a-zA-Z0-9]+", text) is not None and text == text.strip(".")
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether `wide` takes every subject that `narrow` takes."""
+    wides, narrows = wide.split("."), narrow.split(".")
+    for position, part in enumerate(wides):
+        if position >= len(narrows):
+            return False
+        if part == ">":
+            return True
+        if narrows[position] == ">" or part not in ("*", narrows[position]):
+            return False
+    return len(wides) == len(narrows)
+
+
+def distinct(filters: Iterable[str]) -> tuple[str, ...]:
+    """The filters without those that another one covers; together they take the same subjects."""
+    kept: list[str] = []
+    for candidate in dict.fromkeys(filters):
+        if not any(covers(other, candidate) for other in kept):
+            kept = [other for other in kept if not covers(candidate, other)] + [candidate]
+    return tuple(kept)
+
+
+def token(name: str) -> str:
+    """A name as one token: what a token may not hold becomes a hyphen."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", name) or "-"

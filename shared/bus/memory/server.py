@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from shared.bus import matching, streams
-from shared.bus.memory.bell import Bell
+from shared.bus.bell import Bell
 from shared.bus.memory.consumer import Consumer, check
 from shared.bus.memory.log import Log, Written, tidy
 from shared.bus.port import Guard, GuardLost, Intake, Message, OutcomeUnknown, Stored

@@ -1,4 +1,4 @@
-"""A bell that everybody on the twin waits for, by the event loop's clock."""
+"""A bell that everybody who waits for a change waits for, by the event loop's clock."""
 
 from __future__ import annotations
 
