@@ -249,4 +249,3 @@ _PATHS = frozenset({"password_file", "ca_file", "reports", "data"})
 def from_environment(*, secrets: bool = False) -> Settings:
     """The settings as the process's own environment names them."""
     return read(None, os.environ, secrets=secrets)
-

@@ -133,7 +133,9 @@ def _deadlines(view: View) -> Said | None:
     )
     if late or worn:
         return Said((*late, *worn), sentence=late[0].because if late else worn[0].because)
-    deadlines = [stepping.deadline(step, view.run.policy) for step in view.run.steps() if step.state is StepState.ORDERED]
+    deadlines = [
+        stepping.deadline(step, view.run.policy) for step in view.run.steps() if step.state is StepState.ORDERED
+    ]
     return Said(wake_at=min(deadlines)) if deadlines else None
 
 
@@ -208,7 +210,9 @@ def _hosts_lost(view: View) -> Said | None:
             continue
         gone = view.now - seen.since
         if seen.state == "down" or gone > stepping.lost_after(view.run, seen.uuid, LOST_AFTER):
-            because = f"Host {seen.name} is {seen.state} and Rota did not order it; look after it, then resume or cancel."
+            because = (
+                f"Host {seen.name} is {seen.state} and Rota did not order it; look after it, then resume or cancel."
+            )
             lost = facts.HostLost(**view.ids, host=Named(seen.uuid, seen.name), because=because)
             held = facts.RunHeld(**view.ids, because=because, who_can_help="the pool's administrator")
             return Said((lost, held), sentence=because)
@@ -391,11 +395,12 @@ def _next_turn(view: View) -> Said | None:
             return Said(sentence=waits)
         sentence = f"The turn of {planned.host.name} begins."
         survey = planning.survey_step(
-            planned.turn, run.forecast.pool_name, updates=True, why=f"Look at the pool before {planned.host.name}'s turn."
+            planned.turn,
+            run.forecast.pool_name,
+            updates=True,
+            why=f"Look at the pool before {planned.host.name}'s turn.",
         )
-        turn = facts.TurnBegun(
-            **view.ids, turn=planned.turn, host=planned.host, master=planned.master, survey=survey
-        )
+        turn = facts.TurnBegun(**view.ids, turn=planned.turn, host=planned.host, master=planned.master, survey=survey)
         return Said((turn,), sentence=sentence)
     return _finish(view)
 

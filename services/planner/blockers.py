@@ -30,7 +30,9 @@ def of_pool(snapshot: PoolSnapshot) -> Iterator[facts.Blocker]:
             )
         if host.updates is None:
             yield _of_host(
-                host, "UPDATES_UNKNOWN", f"The updates of host {host.name} cannot be told: {host.updates_unknown_because}"
+                host,
+                "UPDATES_UNKNOWN",
+                f"The updates of host {host.name} cannot be told: {host.updates_unknown_because}",
             )
 
 
@@ -39,7 +41,10 @@ def of_vms(snapshot: PoolSnapshot, host: Host) -> Iterator[facts.Blocker]:
     for vm in snapshot.resident(host.uuid):
         if vm.power_state != "running":
             yield _of_vm(
-                vm, host, "VM_BAD_POWER_STATE", f"VM {vm.name} on {host.name} is {vm.power_state}; unpause it or stop it."
+                vm,
+                host,
+                "VM_BAD_POWER_STATE",
+                f"VM {vm.name} on {host.name} is {vm.power_state}; unpause it or stop it.",
             )
         elif "pool_migrate" in vm.blocked_operations:
             reason = vm.blocked_operations["pool_migrate"] or "no reason given"

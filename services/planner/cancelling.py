@@ -72,9 +72,7 @@ def _back(run: Run, turn: Turn, host: Named) -> facts.TurnTurnedBack:
         if isinstance(step.act, acts.MigrateVM) and _lives_on(run, step.act.vm, host)
     ]
     disabled = any(step.attempt > 0 for step in turn.of_kind("disable_host"))
-    steps = planning.steps_back(
-        turn.id, len(turn.steps) + 1, host, homeward, waits_for, run.policy.migration_network
-    )
+    steps = planning.steps_back(turn.id, len(turn.steps) + 1, host, homeward, waits_for, run.policy.migration_network)
     return facts.TurnTurnedBack(
         pool=run.pool,
         run=run.id,

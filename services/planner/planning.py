@@ -218,9 +218,7 @@ class Standing:
     done: frozenset[str]
 
 
-def steps_of_turn(
-    snapshot: PoolSnapshot, turn: str, host: Named, standing: Standing, policy: Policy
-) -> TurnPlan:
+def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Standing, policy: Policy) -> TurnPlan:
     """A turn planned afresh: its steps as a graph with reasons. `idle` when there is nothing to do any more."""
     here = snapshot.host(host.uuid)
     if here is None:
@@ -417,4 +415,3 @@ def _named(snapshot: PoolSnapshot, uuid: str) -> Named:
 
 def _gib(size: int) -> str:
     return f"{size / GIB:.1f} GiB"
-

@@ -139,9 +139,7 @@ def _outstanding(run: Run) -> Iterator[Outstanding]:
 def _held(run: Run) -> Held | None:
     if run.hold is None:
         return None
-    return Held(
-        since=run.hold.since, because=run.hold.because, step=run.hold.step, who_can_help=run.hold.who_can_help
-    )
+    return Held(since=run.hold.since, because=run.hold.because, step=run.hold.step, who_can_help=run.hold.who_can_help)
 
 
 def _owed(book: Book) -> Iterator[OwedLine]:

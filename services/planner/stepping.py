@@ -77,9 +77,7 @@ def _ordered(run: Run, step: Step, now: float, ids: dict[str, str]) -> facts.Run
         return facts.WaitBegan(**ids, step=step.id, until=until, because=because)
     if isinstance(step.act, acts.RestorePoolSetting) and _never_changed(run, step.act):
         return facts.StepSkipped(**ids, step=step.id, because=f"{step.act.setting} was never changed.")
-    return facts.StepOrdered(
-        **ids, step=step.id, attempt=step.attempt + 1, act=_complete(run, step), sentence=step.why
-    )
+    return facts.StepOrdered(**ids, step=step.id, attempt=step.attempt + 1, act=_complete(run, step), sentence=step.why)
 
 
 def _complete(run: Run, step: Step) -> acts.Act:
@@ -117,9 +115,7 @@ class _Room:
     def __init__(self, run: Run) -> None:
         self.policy = run.policy
         moving = [
-            step.act
-            for step in run.steps()
-            if isinstance(step.act, acts.MigrateVM) and step.state is StepState.ORDERED
+            step.act for step in run.steps() if isinstance(step.act, acts.MigrateVM) and step.state is StepState.ORDERED
         ]
         self.leaving = Counter(act.away_from.uuid for act in moving)
         self.arriving = Counter(act.to.uuid for act in moving)
@@ -187,8 +183,10 @@ def hosts_away(run: Run) -> frozenset[str]:
     away = set()
     for turn in run.turns.values():
         reboots = turn.of_kind("reboot_host")
-        if turn.host and any(step.attempt > 0 for step in reboots) and not all(
-            step.settled for step in turn.of_kind("enable_host")
+        if (
+            turn.host
+            and any(step.attempt > 0 for step in reboots)
+            and not all(step.settled for step in turn.of_kind("enable_host"))
         ):
             away.add(turn.host.uuid)
     return frozenset(away)
@@ -319,7 +317,9 @@ def _sentence(run: Run, book: Book, now: float) -> str:
         return f"{step.because.rstrip('.')}; trying again in {duration(step.not_before - now)}."
     settling = [step for step in waiting(run) if earliest(run, step) > now]
     if settling and run.turns.get(RESTORATION):
-        return f"Waiting {duration(earliest(run, settling[0]) - now)} after the last boot before auto_poweron is put back."
+        return (
+            f"Waiting {duration(earliest(run, settling[0]) - now)} after the last boot before auto_poweron is put back."
+        )
     return ""
 
 

@@ -15,7 +15,6 @@ from pydantic import Field
 from shared.domain.model import HA, Package, Versions
 from shared.domain.names import Named
 
-
 Setting = Literal["ha", "wlb", "auto_poweron"]
 """The settings of a pool that a run changes and puts back."""
 
@@ -215,9 +214,7 @@ class Done:
     kind: Literal["done"] = "done"
 
 
-Result = Annotated[
-    SurveyTaken | HostNoted | Installed | Moved | Swept | Checked | Done, Field(discriminator="kind")
-]
+Result = Annotated[SurveyTaken | HostNoted | Installed | Moved | Swept | Checked | Done, Field(discriminator="kind")]
 
 WAITS: frozenset[str] = frozenset({"await_host"})
 """Kinds that are sent to nobody."""

@@ -1,0 +1,130 @@
+"""The journal, folded: one book per pool and the forecasts that were asked for, kept current by following.
+
+Start: lifecycle facts tell which pools have an open run; those runs are read in full, hosts by their last word; then
+everything is followed from the sequence noted first. A planner remembers nothing that is not in the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+from services.planner import forecasts
+from shared.bus import port, wire
+from shared.domain import book as books
+from shared.domain import facts
+from shared.domain.errors import Unreadable
+from shared.service import Context
+
+OWED = ("rota.fact.run.*.*.*.setting_owed", "rota.fact.run.*.*.*.setting_paid")
+FOLLOWED = ("rota.fact.run.>", "rota.fact.step.>", "rota.fact.plan.>", wire.HOSTS_SEEN, wire.POOLS_SEEN)
+
+
+class Journal:
+    """What the planner knows. `moved(pool)` is called after each fact that was folded; the empty name is forecasts."""
+
+    def __init__(self, context: Context, moved: Callable[[str], None]) -> None:
+        self._context = context
+        self._moved = moved
+        self._folded = asyncio.Condition()
+        self.seq = 0
+        self.pools: dict[str, books.Book] = {}
+        self.asks: forecasts.Asks = {}
+
+    def book(self, pool: str) -> books.Book:
+        """A pool's book; an empty one where the journal has nothing of it."""
+        return self.pools.get(pool) or books.Book(pool)
+
+    async def read(self) -> None:
+        """Read what is needed to begin."""
+        bus = self._context.bus
+        begin = await bus.last_seq()
+        open_runs: dict[str, str] = {}
+        async for stored in bus.read((wire.LIFECYCLE,)):
+            _, _, _, pool, run, _, name = stored.subject.split(".")
+            if name == "run_requested":
+                open_runs[pool] = run
+            elif name == "run_ended" and open_runs.get(pool) == run:
+                del open_runs[pool]
+        filters = [*OWED, *(wire.run_filter(pool, run) for pool, run in open_runs.items()), "rota.fact.plan.>"]
+        kept = [stored async for stored in _upto(bus.read(filters), begin)]
+        seen = bus.read((wire.HOSTS_SEEN, wire.POOLS_SEEN), last_per_subject=True)
+        kept += [stored async for stored in _upto(seen, begin)]
+        for stored in sorted(kept, key=lambda one: one.seq):
+            await self._fold(stored)
+        for pool in [*self.pools]:
+            await self._guard(pool, begin)
+        for pool in self._context.settings.pool:
+            await self._guard(pool, begin)
+        self.seq = begin
+
+    async def follow(self) -> None:
+        """Fold every fact from now on, until cancelled."""
+        async with self._context.bus.follow(FOLLOWED, after=self.seq) as stored_facts:
+            async for stored in stored_facts:
+                await self._fold(stored)
+                self.seq = stored.seq
+                async with self._folded:
+                    self._folded.notify_all()
+
+    async def passed(self, seq: int, *, within: float) -> None:
+        """Wait until everything up to a sequence is folded, at most `within` seconds of machine time."""
+
+        async def wait() -> None:
+            async with self._folded:
+                await self._folded.wait_for(lambda: self.seq >= seq)
+
+        try:
+            await asyncio.wait_for(wait(), within)
+        except TimeoutError:
+            return
+
+    async def _guard(self, pool: str, begin: int) -> None:
+        """The last run fact of a pool, of closed runs too, is what its next decision is guarded by."""
+        last = await self._context.bus.last(wire.pool_filter(pool))
+        book = self.book(pool)
+        if last is not None and last.seq <= begin:
+            self.pools[pool] = replace(book, after=max(book.after, last.seq), seq=max(book.seq, last.seq))
+
+    async def _fold(self, stored: port.Stored) -> None:
+        try:
+            recorded = wire.read_fact(stored)
+        except Unreadable as unreadable:
+            self._step_over(stored)
+            await self._reject(stored, unreadable)
+            return
+        fact = recorded.fact
+        if isinstance(fact, facts.PlanFact) or getattr(fact, "run", "") in self.asks:
+            self.asks = forecasts.fold(self.asks, fact, recorded.at)
+            self._moved("")
+        pool = getattr(fact, "pool", "")
+        if pool and not isinstance(fact, facts.PlanFact):
+            self.pools[pool] = books.fold(self.book(pool), fact, seq=stored.seq, at=recorded.at)
+            self._moved(pool)
+
+    def _step_over(self, stored: port.Stored) -> None:
+        """A message that cannot be read changes nothing, but it counts for the guard all the same."""
+        parts = stored.subject.split(".")
+        if len(parts) > 3 and parts[2] == "run":
+            book = self.book(parts[3])
+            self.pools[parts[3]] = replace(book, after=max(book.after, stored.seq), seq=max(book.seq, stored.seq))
+
+    async def _reject(self, stored: port.Stored, unreadable: Unreadable) -> None:
+        fact = facts.MessageRejected(
+            rejected_subject=stored.subject[:400],
+            seq=stored.seq,
+            because=unreadable.because[:4000],
+            service="planner",
+            excerpt=stored.data[:200].decode(errors="replace"),
+        )
+        id = f"rejected.{wire.FACTS_STREAM}.{stored.seq}"
+        await self._context.bus.append(
+            wire.fact_message(fact, source=self._context.name, at=self._context.clock.now(), id=id), id=id
+        )
+
+
+async def _upto(stored_facts: AsyncIterator[port.Stored], seq: int) -> AsyncIterator[port.Stored]:
+    async for stored in stored_facts:
+        if stored.seq <= seq:
+            yield stored
