@@ -222,9 +222,8 @@ def _hosts_lost(view: View) -> Said | None:
 def _failures(view: View) -> Said | None:
     """Steps that failed: go back for what the fence found, go on with a warning, owe, hold or cancel by policy."""
     for step in view.run.steps():
-        if step.state is StepState.WAITING and step.go_back_to:
-            if said := _go_back(view, step):
-                return said
+        if step.state is StepState.WAITING and step.go_back_to and (said := _go_back(view, step)):
+            return said
         if not step.failed:
             continue
         if step.if_it_fails == "warn" or _needed_no_more(view, step):
@@ -302,9 +301,10 @@ def _late_comers(view: View) -> Said | None:
     """VMs that the sweep moved come home too."""
     for turn in view.run.turns.values():
         for sweep in turn.of_kind("evacuate_rest"):
-            if isinstance(sweep.result, acts.Swept) and turn.host:
-                if added := stepping.homeward(view.run, turn, sweep.result.vms):
-                    return Said((added,), sentence=added.because)
+            if not isinstance(sweep.result, acts.Swept):
+                continue
+            if added := stepping.homeward(view.run, turn, sweep.result.vms):
+                return Said((added,), sentence=added.because)
     return None
 
 

@@ -66,15 +66,15 @@ def of_short(snapshot: PoolSnapshot, host: Host, short: placement.Short) -> fact
     if short.missing:
         needed, missing = placement.comfortable(vm) // MIB, -(-short.missing // MIB)
         sentence = (
-            f"VM {vm.name} cannot leave {host.name}: it needs {needed} MiB and the roomiest host is {missing} MiB short;"
-            " stop a VM that can be spared, or add memory."
+            f"VM {vm.name} cannot leave {host.name}: it needs {needed} MiB and the roomiest host is {missing} MiB"
+            " short; stop a VM that can be spared, or add memory."
         )
         return _of_vm(vm, host, "HOST_NOT_ENOUGH_FREE_MEMORY", sentence)
     local = [sr for sr in snapshot.srs if sr.uuid in vm.srs and not sr.shared]
     if local:
         sentence = (
-            f"VM {vm.name} cannot leave {host.name}: it has a disk or an ISO on {local[0].name!r}, which only {host.name}"
-            " reaches; move the disk to shared storage, eject the ISO, or shut the VM down."
+            f"VM {vm.name} cannot leave {host.name}: it has a disk or an ISO on {local[0].name!r}, which only"
+            f" {host.name} reaches; move the disk to shared storage, eject the ISO, or shut the VM down."
         )
         return _of_vm(vm, host, "VM_REQUIRES_SR", sentence)
     sentence = f"VM {vm.name} cannot leave {host.name}: {short.because}; mend that, or shut the VM down."
@@ -85,12 +85,13 @@ def warnings(snapshot: PoolSnapshot) -> Iterator[str]:
     """What does not stand in the way and should be known."""
     for host in snapshot.hosts:
         for sr in host.detached:
-            yield f"The storage {snapshot.sr_name(sr)!r} is not attached to {host.name}; VMs that need it cannot go there."
+            name = snapshot.sr_name(sr)
+            yield f"The storage {name!r} is not attached to {host.name}; VMs that need it cannot go there."
     for vm in snapshot.vms:
         if vm.power_state == "running" and 0 < vm.memory < vm.memory_now / 2:
             yield (
-                f"VM {vm.name} may be squeezed to {vm.memory // MIB} MiB, under half of the {vm.memory_now // MIB} MiB it"
-                " has; raise its dynamic minimum before the run."
+                f"VM {vm.name} may be squeezed to {vm.memory // MIB} MiB, under half of the"
+                f" {vm.memory_now // MIB} MiB it has; raise its dynamic minimum before the run."
             )
 
 

@@ -195,9 +195,9 @@ def hosts_away(run: Run) -> frozenset[str]:
 def lost_after(run: Run, host: str, default: float) -> float:
     """Seconds a host may be unreachable before it is lost: longer while an install runs on it."""
     for turn in run.turns.values():
-        if turn.host and turn.host.uuid == host:
-            if any(step.state is StepState.ORDERED for step in turn.of_kind("install_updates")):
-                return INSTALLING_LOST_AFTER
+        installing = any(step.state is StepState.ORDERED for step in turn.of_kind("install_updates"))
+        if installing and turn.host and turn.host.uuid == host:
+            return INSTALLING_LOST_AFTER
     return default
 
 
