@@ -1,15 +1,21 @@
-"""What Rota needs of a pool, in our words: how it is reached, and (written by the executor's author) what can be asked.
+"""What Rota needs of a pool, in our words: how it is reached, what can be seen of it, and what can be asked of it.
 
-For whoever extends this file: `Access` is what `stream.Reader` is opened with; add to this file freely, keep `Access`.
-`address.py` has the one rule for following an address, `answers.py` the errors that both ways of asking share.
+`Pool` is a promise of one adapter, `client`. XAPI's codes, refs, tasks and sessions stay behind it; what goes wrong
+comes out as TryAgain, GiveUp, Unreadable or Superseded (shared.domain.errors).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import SecretStr
+
+from shared.domain.errors import TryAgain
+from shared.domain.model import HA, Package, PoolSettings, PoolSnapshot, Versions
+from shared.domain.names import Named
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +29,152 @@ class Access:
     password: SecretStr
     ca_file: Path | None = None
     fingerprint: str = ""
+
+
+class NotAnswered(TryAgain):
+    """The pool did not answer, or forgot what it was doing: nobody can tell whether the act was done. Look first."""
+
+
+@dataclass(frozen=True, slots=True)
+class VMLook:
+    """A VM at one moment. `power_state` is XAPI's word in lower case; `host` where it is resident."""
+
+    named: Named
+    power_state: str
+    host: Named | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostLook:
+    """A host at one moment, everything of one reading. `residents` and `arriving` (scheduled to be resident) are VMs
+    other than the control domain; `tasks_of_others` the names of running tasks on it that are not of this run;
+    `storage` SR uuid to whether it is attached; times are seconds since 1970 by the host's own clock."""
+
+    named: Named
+    master: bool
+    address: str
+    enabled: bool
+    live: bool
+    boot_time: float | None
+    versions: Versions = Versions()
+    residents: tuple[VMLook, ...] = ()
+    arriving: tuple[VMLook, ...] = ()
+    tasks_of_others: tuple[str, ...] = ()
+    storage: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLook:
+    """The pool and its settings at one moment."""
+
+    named: Named
+    settings: PoolSettings
+
+
+Told = Callable[[float], Awaitable[None]]
+"""Is awaited with the share that is done, 0 to 1, as often as the pool tells it."""
+
+
+class Pool(Protocol):
+    """A pool through one session that belongs to one step in hand.
+
+    Every method may raise NotAnswered (look before acting again), another TryAgain, GiveUp, Unreadable, and Superseded
+    when the session was ended: by another executor, or with the master. Then nothing more is done through it.
+    Seconds are pool time.
+    """
+
+    @property
+    def session(self) -> str:
+        """The uuid of the session; not a credential."""
+        ...
+
+    @property
+    def members(self) -> frozenset[str]:
+        """The addresses of hosts that were seen in this pool."""
+        ...
+
+    async def survey(self, *, updates: bool, at: float) -> PoolSnapshot:
+        """The whole pool in one consistent reading, then what each host and VM had to say. `at` is pool time."""
+        ...
+
+    async def look(self) -> PoolLook:
+        """The pool's settings."""
+        ...
+
+    async def host(self, host: Named) -> HostLook:
+        """A host in one reading. Raises GiveUp when the pool does not know it."""
+        ...
+
+    async def vm(self, vm: Named) -> VMLook | None:
+        """A VM, or None when it is gone."""
+        ...
+
+    async def servertime(self, host: Named) -> float:
+        """A host's own clock, seconds since 1970."""
+        ...
+
+    async def offered(self, host: Named) -> tuple[Package, ...]:
+        """The updates that a host's updater offers; a busy updater is waited for."""
+        ...
+
+    async def installed(self, host: Named, names: Sequence[str]) -> Mapping[str, str]:
+        """The packages a host has installed: name to `name-version-release.arch`, or empty text."""
+        ...
+
+    async def disable_ha(self) -> None: ...
+
+    async def enable_ha(self, ha: HA) -> None:
+        """Switch HA on as it was noted."""
+        ...
+
+    async def set_wlb(self, on: bool) -> None: ...
+
+    async def set_auto_poweron(self, value: str | None) -> None:
+        """Set the pool's flag to a text, or remove it (None)."""
+        ...
+
+    async def disable(self, host: Named) -> None:
+        """Disable a host, for good where its XAPI knows how (auto_enable=false, since 25.31)."""
+        ...
+
+    async def enable(self, host: Named) -> None: ...
+
+    async def move(self, vm: Named, to: Named, network: str, told: Told) -> None:
+        """Move a running VM. `network` by uuid or name, empty for the management network."""
+        ...
+
+    async def evacuate(self, host: Named, network: str, told: Told) -> None:
+        """Let the pool move whatever is on a host."""
+        ...
+
+    async def install(self, host: Named, told: Told) -> None:
+        """Install every update that is offered; returns when the updater says that it is done."""
+        ...
+
+    async def install_over(self, host: Named) -> None:
+        """Wait until no installation that somebody began is under way on a host."""
+        ...
+
+    async def reboot(self, host: Named) -> None:
+        """Ask for a reboot, once. It returns before the host goes down."""
+        ...
+
+    async def gone_down(self, host: HostLook, within: float) -> bool:
+        """Wait until a host that was looked at goes down, or until `within` seconds have passed; whether it did."""
+        ...
+
+    async def plug(self, host: Named, sr: Named) -> bool:
+        """Attach an SR to a host. False when the pool has no such SR on it."""
+        ...
+
+    async def end_session(self, uuid: str) -> bool:
+        """End another session by its uuid, so that no late call comes through it. False when it was over already."""
+        ...
+
+    async def settle(self, run: str, step: str, told: Told) -> None:
+        """Wait until nothing that a step began is still at work inside the pool."""
+        ...
+
+    async def close(self) -> None:
+        """Log out, within a short bound. Never raises because the pool is away."""
+        ...
