@@ -1,0 +1,63 @@
+"""Steps in words: what an act does to what, and which part of a host's turn it is. Tables and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from services.reporter.report import Phase
+from shared.domain import acts
+
+SETTINGS: Mapping[str, str] = MappingProxyType(
+    {"ha": "high availability", "wlb": "workload balancing", "auto_poweron": "automatic power-on"}
+)
+
+
+def setting(key: str) -> str:
+    """A setting as a person calls it."""
+    return SETTINGS.get(key, key)
+
+
+def phrase(act: acts.Act) -> str:
+    """What a step does, to stand before `failed` or `took 2 attempts`: `moving web-1 to xcp-2`."""
+    return _PHRASES[act.kind](act)
+
+
+def phase(act: acts.Act) -> Phase:
+    """The part of a turn that a step belongs to."""
+    if isinstance(act, acts.MigrateVM):
+        return "emptying" if act.purpose == "empty" else "returning"
+    return _PHASES.get(act.kind, "preparing")
+
+
+_PHRASES: Mapping[str, Callable[[Any], str]] = MappingProxyType(
+    {
+        "survey": lambda act: "reading the pool",
+        "change_pool_setting": lambda act: f"switching off {setting(act.setting)}",
+        "restore_pool_setting": lambda act: f"putting back {setting(act.setting)}",
+        "disable_host": lambda act: f"disabling {act.host}",
+        "migrate_vm": lambda act: f"moving {act.vm} {'home ' if act.purpose == 'home' else ''}to {act.to}",
+        "evacuate_rest": lambda act: f"emptying {act.host} of what came late",
+        "install_updates": lambda act: f"installing updates on {act.host}",
+        "read_host": lambda act: f"reading {act.host}",
+        "reboot_host": lambda act: f"rebooting {act.host}",
+        "await_host": lambda act: f"waiting for {act.host} to come back",
+        "check_gate": lambda act: f"checking {act.host}",
+        "enable_host": lambda act: f"enabling {act.host}",
+    }
+)
+
+_PHASES: Mapping[str, Phase] = MappingProxyType(
+    {
+        "survey": "preparing",
+        "disable_host": "preparing",
+        "evacuate_rest": "emptying",
+        "install_updates": "installing",
+        "read_host": "installing",
+        "reboot_host": "away",
+        "await_host": "away",
+        "check_gate": "checking",
+        "enable_host": "checking",
+    }
+)
