@@ -1,0 +1,192 @@
+"""The command `rota`: its verbs and their options. What a verb does is imported when it is called, so that help and
+mistakes answer at once; nothing heavy may be imported here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Rolling updates of XCP-ng and XenServer pools, without stopping the virtual machines on them.",
+    epilog="Exit status: 0 done, 1 failed, 2 usage, 3 held or waiting for a person, 4 refused, 5 unreachable,"
+    " 6 cancelled, 130 interrupted. The bus is found by ROTA_NATS_URL, rota.toml, or `rota up` in this folder.",
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, sentences on stderr.")]
+Pool = Annotated[str, typer.Argument(metavar="POOL", help="The pool's key in rota.toml.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or as much of it as is unique.")]
+PolicyWords = Annotated[
+    list[str], typer.Option("--policy", metavar="KEY=VALUE", help="What differs from the pool's policy; repeat it.")
+]
+
+ORDER_STAYS = "You stopped waiting; the order is on the bus and is carried out. `rota` says what is going on."
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def status(context: typer.Context, as_json: AsJson = False) -> None:
+    """Say what is going on, what is owed, and what ended last; or do what a verb says."""
+    if context.invoked_subcommand is None:
+        from cli import looking, output
+
+        output.run(looking.status, as_json=as_json)
+
+
+@app.command()
+def plan(pool: Pool, policy: PolicyWords = [], as_json: AsJson = False) -> None:  # noqa: B006 - typer copies it
+    """Show what an update of a pool would do. Changes nothing."""
+    from cli import ordering, output
+
+    output.run(lambda: ordering.plan(pool, policy), as_json=as_json)
+
+
+@app.command()
+def start(
+    pool: Pool,
+    watch: Annotated[bool, typer.Option("--watch", help="Show the run to its end.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Print the run's id and leave.")] = False,
+    policy: PolicyWords = [],  # noqa: B006 - typer copies it
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the report.")] = "",
+    now: Annotated[bool, typer.Option("--now", help="Do not wait for the pool's window.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Update a pool. Waits until the run has begun or was refused."""
+    from cli import ordering, output
+    from cli.exits import Ending
+
+    if watch and no_wait:
+        raise typer.BadParameter("--watch and --no-wait exclude each other.")
+
+    async def verb() -> Ending:
+        command = ordering.start_command(pool, policy, reason, now=now)
+        return await ordering.start(command, "watch" if watch else "leave" if no_wait else "begun", as_json=as_json)
+
+    output.run(verb, as_json=as_json, interrupted=ORDER_STAYS)
+
+
+@app.command()
+def watch(
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="A run; without one the only open run.")] = "",
+    stay: Annotated[bool, typer.Option("--stay", help="Watch on while the run waits for a person.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One fact a line on stdout, sentences on stderr.")] = False,
+) -> None:
+    """Watch a run, live on a terminal, to its end or to where it waits for a person."""
+    from cli import output, watching
+
+    manner = watching.Manner.for_terminal(as_json=as_json, stay=stay)
+    output.run(lambda: watching.watch_prefix(run, manner), as_json=False, interrupted=watching.GOES_ON)
+
+
+@app.command()
+def runs(
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many, the newest first.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, the newest first."""
+    from cli import looking, output
+
+    output.run(lambda: looking.runs(limit), as_json=as_json)
+
+
+@app.command()
+def show(run: Run, as_json: AsJson = False) -> None:
+    """Show one run: its hosts, what it waits for, what is owed."""
+    from cli import looking, output
+
+    output.run(lambda: looking.show(run), as_json=as_json)
+
+
+@app.command()
+def journal(run: Run, as_json: AsJson = False) -> None:
+    """Show every fact of a run, in order."""
+    from cli import looking, output
+
+    output.run(lambda: looking.journal(run), as_json=as_json)
+
+
+@app.command()
+def why(pool: Pool, as_json: AsJson = False) -> None:
+    """Say why a pool's run waits, since when, and until when."""
+    from cli import looking, output
+
+    output.run(lambda: looking.why(pool), as_json=as_json)
+
+
+@app.command()
+def cancel(
+    run: Run,
+    now: Annotated[bool, typer.Option("--now", help="Not after this turn but now, as far as is safe.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """End a run after this turn, or now."""
+    from cli import ordering, output
+
+    output.run(lambda: ordering.cancel(run, now=now), as_json=as_json, interrupted=ORDER_STAYS)
+
+
+@app.command()
+def pause(run: Run, as_json: AsJson = False) -> None:
+    """Begin nothing new in a run until it is resumed."""
+    from cli import ordering, output
+
+    output.run(lambda: ordering.pause(run), as_json=as_json, interrupted=ORDER_STAYS)
+
+
+@app.command()
+def resume(run: Run, as_json: AsJson = False) -> None:
+    """Let a run go on after a pause or a hold."""
+    from cli import ordering, output
+
+    output.run(lambda: ordering.resume(run), as_json=as_json, interrupted=ORDER_STAYS)
+
+
+@app.command()
+def retry(
+    run: Run,
+    step: Annotated[str, typer.Argument(metavar="[STEP]", help="A step; without one the step that holds it.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Try a step again that gave up or timed out."""
+    from cli import ordering, output
+
+    output.run(lambda: ordering.retry(run, step), as_json=as_json, interrupted=ORDER_STAYS)
+
+
+@app.command()
+def demo(
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="DIR", help="Leave everything in this folder, new or empty.")
+    ] = None,
+    factor: Annotated[float, typer.Option("--factor", min=1, max=100, help="How much faster than life.")] = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """Update a simulated pool on this machine, from order to report."""
+    from cli import demo as demo_
+    from cli import output
+
+    output.run(lambda: demo_.demo(keep, factor, as_json=as_json), as_json=as_json, interrupted=demo_.INTERRUPTED)
+
+
+@app.command()
+def up(
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The data folder.")] = None,
+) -> None:
+    """Run the bus, if none is named, and all services on this machine, until Ctrl-C."""
+    from cli import output
+    from cli import up as up_
+
+    output.run(lambda: up_.up(data), as_json=False, interrupted=up_.STOPPED)
+
+
+if __name__ == "__main__":
+    main()

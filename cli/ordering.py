@@ -1,0 +1,141 @@
+"""The verbs that give orders: plan, start, cancel, pause, resume, retry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
+
+from cli import client as client_
+from cli import output, view, watching
+from cli.answers import Answer, Sent
+from cli.client import Client
+from cli.exits import Ending, Exit, Stop
+from shared.domain import commands, facts
+from shared.domain.policy import Policy
+
+C = TypeVar("C", bound=commands.Command)
+
+Then = Literal["begun", "watch", "leave"]
+
+LISTS = frozenset(name for name, field in Policy.model_fields.items() if str(field.annotation).startswith("tuple"))
+
+
+async def plan(pool: str, policy: Sequence[str]) -> Ending:
+    """Ask for a forecast and show it. Status 4 where something stands in the way."""
+    command = _made(commands.PlanPool, pool=pool, policy=policy_of(policy))
+    async with client_.connected() as client:
+        sent, answer = await client_.ask(client, command, say=_aside)
+    fact = answer.fact
+    document: dict[str, object] = {"order": sent.order, "pool": pool}
+    if not isinstance(fact, facts.ForecastMade):
+        return Ending(document, (), answer.code, answer.sentence)
+    document["forecast"] = fact.forecast.model_dump(mode="json")
+    return Ending(document, (view.forecast(fact.forecast),), answer.code, answer.sentence)
+
+
+async def start(command: commands.StartRun, then: Then, *, as_json: bool) -> Ending:
+    """Order a run. `then` is `begun` (wait until it has begun or will not), `watch` (to its end) or `leave`."""
+    async with client_.connected() as client:
+        if then == "leave":
+            sent = await client_.send(client, command)
+            return Ending({"order": sent.order, "run": sent.run, "pool": sent.pool}, (sent.run,))
+        sent, answer = await client_.ask(client, command, say=_aside)
+        if then == "watch" and answer.code in (Exit.DONE, Exit.WAITING):
+            manner = watching.Manner("silent") if as_json else watching.Manner.for_terminal()
+            return await watching.watch(client, sent.pool, sent.run, manner)
+    return _started(sent, answer)
+
+
+def _started(sent: Sent, answer: Answer) -> Ending:
+    document = {"order": sent.order, "run": sent.run, "pool": sent.pool}
+    sentence = answer.sentence
+    if answer.code is Exit.DONE:
+        sentence = f"Run {sent.run} has begun: {sentence} `rota watch {sent.run}` shows it."
+    return Ending(document, (), answer.code, sentence)
+
+
+async def cancel(run: str, *, now: bool) -> Ending:
+    """End a run, after this turn or now."""
+    return await _to_run(run, commands.CancelRun, now=now)
+
+
+async def pause(run: str) -> Ending:
+    """Begin nothing new until resumed."""
+    return await _to_run(run, commands.PauseRun)
+
+
+async def resume(run: str) -> Ending:
+    """Go on after a pause or a hold."""
+    return await _to_run(run, commands.ResumeRun)
+
+
+async def retry(run: str, step: str) -> Ending:
+    """Try a step again; without a step the one that the run is held by."""
+    async with client_.connected() as client:
+        pool, run = await client_.find_run(client, run)
+        step = step or await _held_step(client, pool, run)
+        return await _ordered(client, _made(commands.RetryStep, pool=pool, run=run, step=step))
+
+
+async def _to_run(run: str, class_: type[commands.RunCommand], **more: object) -> Ending:
+    async with client_.connected() as client:
+        pool, run = await client_.find_run(client, run)
+        return await _ordered(client, _made(class_, pool=pool, run=run, **more))
+
+
+async def _ordered(client: Client, command: commands.Command) -> Ending:
+    sent, answer = await client_.ask(client, command, say=_aside)
+    return Ending({"order": sent.order, "pool": sent.pool, "run": sent.run}, (), answer.code, answer.sentence)
+
+
+async def _held_step(client: Client, pool: str, run: str) -> str:
+    summary = await client_.summary(client, pool, run)
+    if summary is None or summary.held is None or summary.held.step is None:
+        raise Stop(Exit.USAGE, f"Run {run} is not held by a step; name the step that shall be tried again.")
+    return summary.held.step
+
+
+def _aside(answer: Answer) -> None:
+    output.say(answer.sentence)
+
+
+def _made(class_: type[C], **fields: object) -> C:
+    try:
+        return class_.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Stop(Exit.USAGE, f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.") from error
+
+
+def start_command(pool: str, policy: Sequence[str], reason: str, *, now: bool) -> commands.StartRun:
+    """The order that starts a run. Raises Stop (2)."""
+    return _made(commands.StartRun, pool=pool, policy=policy_of(policy), reason=reason, now=now)
+
+
+def policy_of(words: Sequence[str]) -> Mapping[str, Any]:
+    """`key=value` words as a policy. A value is read as JSON where it is JSON, else as text; lists may be written
+    with commas (`skip=h1,h2`), and `strategies.VM=block` names one VM. The planner judges it. Raises Stop (2)."""
+    policy: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not key:
+            raise Stop(Exit.USAGE, f"--policy {word!r} is not key=value, as in --policy max_away=1.")
+        table, dot, name = key.partition(".")
+        if dot:
+            policy.setdefault(table, {})[name] = _value(table, text)
+        else:
+            policy[key] = _value(key, text)
+    return policy
+
+
+def _value(key: str, text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    if key in LISTS and not isinstance(value, list):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return value
