@@ -24,7 +24,8 @@ demo: $(READY) ## update a simulated pool on this machine, from order to report
 test: $(READY) ## run the whole suite (one folder: make test TESTS=tests/shared)
 	@$(V)/python -m pytest -n 2 --dist worksteal --rings $(TESTS)
 
-check: lint types imports fresh ## all that can be said without running it: lint, types, imports, docs
+check: $(READY) ## all that can be said without running it: lint, types, imports, docs
+	@$(MAKE) --no-print-directory --keep-going lint types imports fresh
 
 lint: $(READY) ## style and common mistakes
 	@$(V)/ruff check --output-format concise .
@@ -34,7 +35,7 @@ types: $(READY) ## every type, strictly
 	@$(V)/mypy
 
 imports: $(READY) ## imports point down
-	@$(V)/lint-imports --no-show-banner
+	@$(V)/lint-imports --no-logo
 
 fresh: $(READY) ## the printed pages under docs are what the code says
 	@$(V)/python -m cli.docs --check
@@ -59,7 +60,9 @@ clean: ## remove .venv and what the tools left
 LOCK = $(V)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
-# uv itself comes by hash out of the lock; where it cannot be had, pip does the same, more slowly.
+# uv itself comes by hash out of the lock; where it cannot be had or does not get through, pip does the same, more slowly.
+PIP := $(V)/python -m pip -q --disable-pip-version-check
+UV := $(V)/uv pip install -q -p $(V)/python
 $(READY): pyproject.toml requirements-dev.lock
 	@test -n "$(PYTHON)" || { echo "Rota needs Python 3.11 or newer, and python3 here is \
 	$$(python3 -V 2>/dev/null || echo missing); install one, or name it: make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
@@ -67,12 +70,9 @@ $(READY): pyproject.toml requirements-dev.lock
 	(on Debian and Ubuntu: apt-get install python3-venv), then say make again." >&2; exit 1; }
 	@echo "setting up .venv with $$($(V)/python -V) ..."
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.lock > .venv/uv.lock
-	@if $(V)/python -m pip install -q --disable-pip-version-check --require-hashes -r .venv/uv.lock; then \
-	  $(V)/uv pip install -q -p $(V)/python --require-hashes -r requirements-dev.lock && \
-	  $(V)/uv pip install -q -p $(V)/python --no-deps --no-build-isolation -e .; \
-	else \
-	  echo "uv cannot be had here; pip does it instead, which takes about a minute." >&2; \
-	  $(V)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock && \
-	  $(V)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; \
-	fi
+	@sed '/^uv==/,/[^\\]$$/d' requirements-dev.lock > .venv/others.lock
+	@{ $(PIP) install --require-hashes -r .venv/uv.lock && $(UV) --require-hashes -r requirements-dev.lock \
+	  && $(UV) --no-deps --no-build-isolation -e . ; } \
+	|| { echo "uv does not work here (reason above); pip does it instead, which takes a minute" >&2; \
+	  $(PIP) install --require-hashes -r .venv/others.lock && $(PIP) install --no-deps --no-build-isolation -e . ; }
 	@touch $@
