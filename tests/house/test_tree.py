@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.house.tree import modules, tracked
+from tests.house.tree import PRODUCT, modules, tracked
 
 ROOMS_FOR_LEFTOVERS = {"utils", "util", "common", "helpers", "helper", "base", "misc"}
 OTHER_PEOPLES_WORDS = {"job", "jobs", "workflow", "workflows", "slave", "slaves"}
@@ -36,6 +36,13 @@ def test_every_python_file_opens_with_what_lives_in_it(repository: Path) -> None
         if (tree := ast.parse(path.read_text())).body and ast.get_docstring(tree) is None
     ]
     assert silent == []
+
+
+def test_every_folder_of_code_is_a_package(repository: Path) -> None:
+    """One without __init__.py is passed over by the type checker, in silence."""
+    folders = {path.parent for path in tracked(repository, "*.py") if path.parent != repository}
+    code = {folder for folder in folders if folder.relative_to(repository).parts[0] in (*PRODUCT, "tests")}
+    assert sorted(str(folder) for folder in code if not (folder / "__init__.py").exists()) == []
 
 
 def test_no_module_is_a_room_for_leftovers(repository: Path) -> None:
