@@ -95,6 +95,8 @@ def _cancel(run: Run, command: commands.Command, given: Given) -> Answer:
     assert isinstance(command, commands.CancelRun)
     if run.cancel and (run.cancel.now or not command.now):
         return _said(run, command, given, taken=True, because="The run is being cancelled already.")
+    if run.state is RunState.FINISHING:
+        return _said(run, command, given, taken=False, because="The run is finishing already; no host is left to do.")
     sentences = cancelling.sentences(run, now=command.now)
     fact = facts.RunCancelling(
         pool=run.pool, run=run.id, by=given.by, now=command.now, order=given.order, sentences=sentences

@@ -1,0 +1,294 @@
+"""A pool that is only a value, and a play: the planner's core carried out on it without bus, XAPI or clock.
+
+The pool obeys acts at once; a play folds what is said, lets the core decide, and does what is ordered, until the run
+is over or stands still. What the acts did is kept, to be judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from services.planner import advance, orders
+from shared.domain import acts, commands, facts, messages
+from shared.domain.book import Book, fold
+from shared.domain.model import HA, SR, VM, Host, Package, PoolSettings, PoolSnapshot, Versions
+from shared.domain.names import Named
+from shared.domain.policy import Policy
+from shared.domain.run import Run
+
+GIB = 1024**3
+OLD = Versions("3.4.0", "25.33", "25.33.1", "4.17.5-13", "4.19.0+1", "8.3.0")
+NEW = Versions("3.4.0", "26.1", "26.1.2", "4.17.6-2", "4.19.0+1", "8.3.0")
+UPDATES = (Package("kernel", "4.19.19", "8.0.44"), Package("xen-hypervisor", "4.17.6", "2"))
+GIVEN = orders.Given("order-1", "ann@desk")
+
+
+def host(name: str, memory: int = 64, **changes: object) -> Host:
+    """A host with updates waiting, 64 GiB unless told otherwise."""
+    plain = Host(
+        uuid=f"host-{name}",
+        name=name,
+        address=f"127.0.0.{len(name)}",
+        enabled=True,
+        live=True,
+        memory_total=memory * GIB,
+        memory_overhead=2 * GIB,
+        boot_time=1000.0,
+        agent_start_time=1010.0,
+        versions=OLD,
+        updates=UPDATES,
+        attached=("sr-nfs",),
+        networks=("net-0",),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def vm(name: str, on: str | None, memory: int = 4, **changes: object) -> VM:
+    """A running VM on shared storage, 4 GiB unless told otherwise."""
+    plain = VM(
+        uuid=f"vm-{name}",
+        name=name,
+        power_state="running" if on else "halted",
+        host=f"host-{on}" if on else None,
+        memory=memory * GIB,
+        memory_now=memory * GIB,
+        memory_overhead=0,
+        srs=("sr-nfs",),
+        networks=("net-0",),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def pool(hosts: Iterable[Host] = (), vms: Iterable[VM] = (), settings: PoolSettings | None = None) -> PoolSnapshot:
+    """Three hosts with two VMs each, HA on and auto_poweron set, unless told otherwise."""
+    hosts = tuple(hosts) or (host("athos"), host("porthos"), host("aramis"))
+    vms = tuple(vms) or tuple(vm(f"{one.name}-{n}", one.name, 4 * n) for one in hosts for n in (1, 2))
+    return PoolSnapshot(
+        uuid="pool",
+        name="Lab",
+        master=hosts[0].uuid,
+        hosts=hosts,
+        vms=vms,
+        srs=(SR("sr-nfs", "NFS", "nfs", True), SR("sr-local", "Local storage", "ext", False)),
+        networks=(Named("net-0", "Pool-wide network"),),
+        settings=settings or PoolSettings(ha=HA(True, ("sr-nfs",), {}, 1), auto_poweron="true"),
+        taken_at=0.0,
+    )
+
+
+Trouble = Callable[["Play", commands.DoStep], facts.StepFact | None]
+
+
+@dataclass
+class Play:
+    """One run on one pool. `trouble` may answer an order itself; `done` is every act that was carried out."""
+
+    world: PoolSnapshot
+    policy: Policy = field(default_factory=Policy)
+    trouble: Trouble | None = None
+    now: float = 10_000.0
+    book: Book = field(default_factory=lambda: Book("lab"))
+    seq: int = 0
+    journal: list[tuple[facts.Fact, float]] = field(default_factory=list)
+    done: list[acts.Act] = field(default_factory=list)
+    snapshots: dict[str, PoolSnapshot] = field(default_factory=dict)
+    sentences: list[str] = field(default_factory=list)
+    away: dict[str, float] = field(default_factory=dict)
+    after_write: Callable[[Play], None] | None = None
+
+    @property
+    def run(self) -> Run:
+        """The run, open or over."""
+        assert self.book.run is not None
+        return self.book.run
+
+    def say(self, fact: facts.Fact) -> None:
+        """Somebody records a fact."""
+        self.seq += 1
+        self.journal.append((fact, self.now))
+        self.book = fold(self.book, fact, seq=self.seq, at=self.now)
+
+    def order(self, command: commands.Command, given: orders.Given = GIVEN) -> orders.Answer:
+        """Somebody gives an order; its answer is recorded."""
+        if isinstance(command, commands.StartRun):
+            answer = orders.start(self.book, command, given, self.policy)
+        else:
+            assert isinstance(command, commands.RunCommand)
+            answer = orders.answer(self.book, command, given)
+        for fact in answer.facts:
+            self.say(fact)
+        return answer
+
+    def start(self) -> Play:
+        """The order to update the pool."""
+        self.order(commands.StartRun(pool="lab"))
+        return self
+
+    def cancel(self, *, now: bool) -> None:
+        """The order to end the run."""
+        self.order(commands.CancelRun(pool="lab", run=self.run.id, now=now), orders.Given("cancel", "bob"))
+
+    def play(self, moves: int = 2000) -> Play:
+        """Carry on until the run is over or stands still."""
+        for _ in range(moves):
+            if not self.step():
+                return self
+        raise AssertionError(f"the play does not end; it says: {self.sentences[-3:]}")
+
+    def step(self) -> bool:
+        """One decision and what follows from it; False when nothing more happens."""
+        decision = advance.decide(self.book, self.now, self.snapshots)
+        assert decision.after == self.book.after
+        self.sentences.append(decision.sentence)
+        if decision.wants:
+            raise AssertionError(f"a snapshot is wanted that nobody took: {decision.wants}")
+        if decision.facts:
+            for fact in decision.facts:
+                self.say(fact)
+            if self.after_write:
+                self.after_write(self)
+            return True
+        if decision.orders:
+            self.do(decision.orders[0])
+            return True
+        if self.away:
+            self._boot()
+            return True
+        if decision.wake_at is not None and self.book.open:
+            self.now = max(self.now, decision.wake_at) + 0.001
+            return True
+        return False
+
+    def do(self, command: commands.DoStep) -> None:
+        """An executor does a step and says how it went."""
+        self.now += 1.0
+        answer = self.trouble(self, command) if self.trouble else None
+        if answer is None:
+            self.done.append(command.act)
+            answer = facts.StepSucceeded(
+                pool=command.pool, run=command.run, step=command.step, attempt=command.attempt,
+                result=self._carry_out(command),
+            )  # fmt: skip
+        self.say(answer)
+
+    def kinds(self, host: str | None = None) -> list[str]:
+        """The kinds of acts that were carried out, in order; of one host if named."""
+        return [act.kind for act in self.done if host is None or _host_of(act) == f"host-{host}"]
+
+    def names(self) -> list[str]:
+        """The facts' names, in order."""
+        return [messages.fact_name(fact) for fact, _ in self.journal]
+
+    # --- the pool obeys -----------------------------------------------------------------------------------------------
+
+    def _carry_out(self, command: commands.DoStep) -> acts.Result:
+        act = command.act
+        if isinstance(act, acts.Survey):
+            name = f"{command.run}-{command.step}-{command.attempt}"
+            self.snapshots[name] = replace(self.world, taken_at=self.now)
+            return acts.SurveyTaken(name, "digest", len(self.world.hosts), len(self.world.vms))
+        if isinstance(act, acts.MigrateVM):
+            self._move(act)
+            return acts.Moved()
+        if isinstance(act, acts.EvacuateRest):
+            return self._sweep(act.host)
+        if isinstance(act, acts.InstallUpdates):
+            self._change(act.host, updates=())
+            return acts.Installed(UPDATES)
+        if isinstance(act, acts.ReadHost):
+            seen = self._host(act.host)
+            return acts.HostNoted(seen.boot_time or 0.0, self.now, seen.versions)
+        if isinstance(act, acts.RebootHost):
+            assert act.noted is not None, "a reboot was ordered without what was noted before it"
+            here = self._host(act.host)
+            assert not here.enabled, f"{here.name} was rebooted while enabled"
+            assert not self.world.resident(here.uuid), f"{here.name} was rebooted with VMs on it"
+            self.away[act.host.uuid] = self.now
+            return acts.Done()
+        if isinstance(act, acts.CheckGate):
+            return acts.Checked((), self._host(act.host).versions)
+        if isinstance(act, (acts.DisableHost, acts.EnableHost)):
+            self._change(act.host, enabled=isinstance(act, acts.EnableHost))
+        if isinstance(act, (acts.ChangePoolSetting, acts.RestorePoolSetting)):
+            self._set(act)
+        return acts.Done()
+
+    def _set(self, act: acts.ChangePoolSetting | acts.RestorePoolSetting) -> None:
+        back = isinstance(act, acts.RestorePoolSetting)
+        settings = self.world.settings
+        if act.setting == "ha":
+            settings = replace(settings, ha=act.before if back and isinstance(act.before, HA) else HA())
+        elif act.setting == "auto_poweron":
+            settings = replace(settings, auto_poweron=str(act.before) if back else "false")
+        else:
+            settings = replace(settings, wlb_enabled=back)
+        self.world = replace(self.world, settings=settings)
+
+    def _move(self, act: acts.MigrateVM) -> None:
+        target = self._host(act.to)
+        assert target.enabled, f"{act.vm.name} was moved to {target.name}, which is disabled"
+        vms = tuple(replace(one, host=act.to.uuid) if one.uuid == act.vm.uuid else one for one in self.world.vms)
+        self.world = replace(self.world, vms=vms)
+        assert sum(one.footprint for one in self.world.resident(target.uuid)) <= (
+            target.memory_total - target.memory_overhead
+        ), f"{target.name} was over-committed"
+
+    def _sweep(self, host_: Named) -> acts.Swept:
+        found = self.world.resident(host_.uuid)
+        other = next(one for one in self.world.hosts if one.uuid != host_.uuid and one.enabled)
+        for one in found:
+            self._move(acts.MigrateVM(one.named, other.named, host_))
+        return acts.Swept(tuple(one.named for one in found))
+
+    def _boot(self) -> None:
+        uuid, since = self.away.popitem()
+        self.now = max(self.now, since) + 300.0
+        named = next(one.named for one in self.world.hosts if one.uuid == uuid)
+        self._change(named, boot_time=self.now - 20, agent_start_time=self.now - 5, versions=NEW)
+        seen = self._host(named)
+        self.say(
+            facts.HostCameBack(
+                pool="lab",
+                host=uuid,
+                name=named.name,
+                seen_at=self.now,
+                boot_time=seen.boot_time,
+                agent_start_time=seen.agent_start_time,
+                servertime=self.now,
+                versions=NEW,
+            )
+        )
+
+    def _host(self, named: Named) -> Host:
+        found = self.world.host(named.uuid)
+        assert found is not None
+        return found
+
+    def _change(self, named: Named, **changes: object) -> None:
+        changed = tuple(
+            replace(one, **changes) if one.uuid == named.uuid else one  # type: ignore[arg-type]
+            for one in self.world.hosts
+        )
+        self.world = replace(self.world, hosts=changed)
+
+
+def _host_of(act: acts.Act) -> str:
+    if isinstance(act, acts.MigrateVM):
+        return act.to.uuid if act.purpose == "home" else act.away_from.uuid
+    found = getattr(act, "host", None)
+    return found.uuid if isinstance(found, Named) else ""
+
+
+def failed(command: commands.DoStep, because: str, **more: object) -> facts.StepFailed:
+    """An executor's answer that a step failed."""
+    return facts.StepFailed.model_validate(
+        {
+            "pool": command.pool,
+            "run": command.run,
+            "step": command.step,
+            "attempt": command.attempt,
+            "because": because,
+            **more,
+        }
+    )
