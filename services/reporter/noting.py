@@ -125,7 +125,7 @@ def _answered(draft: Draft, fact: facts.OrderAnswered, at: float) -> None:
 
 def _turn_begun(draft: Draft, fact: facts.TurnBegun, at: float) -> None:
     turn = draft.turns.setdefault(fact.turn, TurnDraft(fact.turn, fact.host, fact.master, 0.0))
-    turn.state, turn.begun_at, turn.because = "under_way", at, "Its turn is under way."
+    turn.state, turn.begun_at = "under_way", at
     draft.plan((fact.survey,))
     draft.tell(at, f"The turn of {fact.host}{', the master,' if fact.master else ''} began.")
 

@@ -174,7 +174,7 @@ class Untold:
 @dataclass(frozen=True, slots=True)
 class Report:
     """What people are told of a run. `rebooting` means that nothing was to be installed; `updated` of `total` hosts
-    with a turn are done; `through` is the time of the last fact that was read; `cut` names the lists that were
+    with a turn are done; `moving` VMs are planned to move; `through` is the time of the last fact that was read; `cut` names the lists that were
     shortened for size."""
 
     pool: str
@@ -197,6 +197,7 @@ class Report:
     forecast: str = ""
     updated: int = 0
     total: int = 0
+    moving: int = 0
     turns: tuple[Turn, ...] = ()
     left_alone: tuple[Named, ...] = ()
     guests: tuple[Guest, ...] = ()

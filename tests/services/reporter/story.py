@@ -452,6 +452,6 @@ def second_order() -> Story:
 
 
 NO_MIRROR = "xcp-graz-2 could not install its updates: the package mirror does not answer (updates.example.org)."
-OLDER = "db-2 must stay on xcp-graz-1: it may not move from a newer host to an older one, and xcp-graz-2 is older."
+OLDER = "web-3 must stay on xcp-graz-1: it may not move from a newer host to an older one, and xcp-graz-2 is older."
 VERSIONS_DIFFER = "the hosts run different versions, and XAPI refuses high availability until they are the same."
 ENABLE_HA = f"xe pool-ha-enable heartbeat-sr-uuids={HEARTBEAT_SR} ha-config:timeout=60"
