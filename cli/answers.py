@@ -121,6 +121,10 @@ def _retried(fact: facts.StepRetried) -> Answer:
     return Answer(fact, f"Step {fact.step} of run {fact.run} is tried again.")
 
 
+def _skipped(fact: facts.StepSkipped) -> Answer:
+    return Answer(fact, f"Run {fact.run} goes on without step {fact.step}.")
+
+
 def _answered(fact: facts.OrderAnswered) -> Answer:
     return Answer(fact, fact.because, Exit.DONE if fact.taken else Exit.REFUSED)
 
@@ -138,6 +142,7 @@ _BY_ORDER: Mapping[type[facts.Fact], Callable[..., Answer]] = MappingProxyType(
         facts.RunPaused: _paused,
         facts.RunResumed: _resumed,
         facts.StepRetried: _retried,
+        facts.StepSkipped: _skipped,
         facts.OrderAnswered: _answered,
     }
 )

@@ -40,11 +40,13 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def connected(where: place.Place | None = None) -> AsyncIterator[Client]:
-    """A client on the bus. Raises Stop (5) with a sentence when nobody lets it in."""
+async def connected(where: place.Place | None = None, *, within: float = CONNECT_WITHIN) -> AsyncIterator[Client]:
+    """A client on the bus. Raises Stop (5) with a sentence when nobody lets it in, or when nobody has made Rota's
+    streams on it, each within `within` seconds of machine time."""
     where = where or place.find()
-    bus = await _connect(where.url)
+    bus = await _connect(where.url, within)
     try:
+        await _furnished(bus, where.url, within)
         yield Client(bus, where.clock, orderer())
     except port.BusUnreachable as error:
         raise Stop(Exit.UNREACHABLE, _one_sentence(error)) from error
@@ -169,9 +171,22 @@ async def recorded(client: Client, filters: Sequence[str], *, last: bool = False
     return found
 
 
-async def _connect(url: str) -> port.Bus:
+async def _furnished(bus: port.Bus, url: str, within: float) -> None:
+    """Wait for the streams and buckets, which the services make when they start."""
     try:
-        return await jetstream.connect(url, name=f"rota@{socket.gethostname()}", within=CONNECT_WITHIN)
+        async with asyncio.timeout(within):
+            await bus.last_seq()
+            await bus.keys(wire.RUNS_BUCKET)
+    except TimeoutError:
+        raise Stop(
+            Exit.UNREACHABLE,
+            f"The bus at {_hidden(url)} answers, but no Rota has been on it yet; `rota up` starts the services.",
+        ) from None
+
+
+async def _connect(url: str, within: float) -> port.Bus:
+    try:
+        return await jetstream.connect(url, name=f"rota@{socket.gethostname()}", within=within)
     except port.BusUnreachable as error:
         raise Stop(Exit.UNREACHABLE, f"{_one_sentence(error)} Is it running, and is the address right?") from error
     except port.BusRefused as error:

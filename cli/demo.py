@@ -85,7 +85,7 @@ async def _play(folders: Folders, factor: float, *, as_json: bool) -> Seen:
     began = time.monotonic()
     if not as_json:
         output.say("Starting a bus, a simulated pool and the services on this machine…")
-    async with rehearsal.stage(folders, factor) as stage, client_.connected(stage.place) as client:
+    async with rehearsal.stage(folders, factor) as stage, client_.connected(stage.place, within=30) as client:
         try:
             async with asyncio.timeout(AT_MOST):
                 return await _unless_one_dies(stage, _run(client, stage, folders, began, as_json=as_json))

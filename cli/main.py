@@ -19,8 +19,9 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, sentences on stderr.")]
-Pool = Annotated[str, typer.Argument(metavar="POOL", help="The pool's key in rota.toml.")]
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or as much of it as is unique.")]
+Pool = Annotated[str, typer.Argument(help="The pool's key in rota.toml.")]
+Run = Annotated[str, typer.Argument(help="A run's id, or as much of it as is unique.")]
+Step = Annotated[str, typer.Argument(help="A step; without one the step that holds the run.")]
 PolicyWords = Annotated[
     list[str], typer.Option("--policy", metavar="KEY=VALUE", help="What differs from the pool's policy; repeat it.")
 ]
@@ -76,7 +77,7 @@ def start(
 
 @app.command()
 def watch(
-    run: Annotated[str, typer.Argument(metavar="[RUN]", help="A run; without one the only open run.")] = "",
+    run: Annotated[str, typer.Argument(help="A run; without one the only open run.")] = "",
     stay: Annotated[bool, typer.Option("--stay", help="Watch on while the run waits for a person.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One fact a line on stdout, sentences on stderr.")] = False,
 ) -> None:
@@ -151,15 +152,19 @@ def resume(run: Run, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def retry(
-    run: Run,
-    step: Annotated[str, typer.Argument(metavar="[STEP]", help="A step; without one the step that holds it.")] = "",
-    as_json: AsJson = False,
-) -> None:
+def retry(run: Run, step: Step = "", as_json: AsJson = False) -> None:
     """Try a step again that gave up or timed out."""
     from cli import ordering, output
 
     output.run(lambda: ordering.retry(run, step), as_json=as_json, interrupted=ORDER_STAYS)
+
+
+@app.command("skip-step")
+def skip_step(run: Run, step: Step = "", as_json: AsJson = False) -> None:
+    """Let a run go on without a step that gave up or timed out."""
+    from cli import ordering, output
+
+    output.run(lambda: ordering.skip_step(run, step), as_json=as_json, interrupted=ORDER_STAYS)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The verbs that give orders: plan, start, cancel, pause, resume, retry."""
+"""The verbs that give orders: plan, start, cancel, pause, resume, retry, skip-step."""
 
 from __future__ import annotations
 
@@ -74,10 +74,19 @@ async def resume(run: str) -> Ending:
 
 async def retry(run: str, step: str) -> Ending:
     """Try a step again; without a step the one that the run is held by."""
+    return await _to_step(run, step, commands.RetryStep)
+
+
+async def skip_step(run: str, step: str) -> Ending:
+    """Go on without a step; without a step the one that the run is held by."""
+    return await _to_step(run, step, commands.SkipStep)
+
+
+async def _to_step(run: str, step: str, class_: type[commands.RunCommand]) -> Ending:
     async with client_.connected() as client:
         pool, run = await client_.find_run(client, run)
         step = step or await _held_step(client, pool, run)
-        return await _ordered(client, _made(commands.RetryStep, pool=pool, run=run, step=step))
+        return await _ordered(client, _made(class_, pool=pool, run=run, step=step))
 
 
 async def _to_run(run: str, class_: type[commands.RunCommand], **more: object) -> Ending:
@@ -94,7 +103,7 @@ async def _ordered(client: Client, command: commands.Command) -> Ending:
 async def _held_step(client: Client, pool: str, run: str) -> str:
     summary = await client_.summary(client, pool, run)
     if summary is None or summary.held is None or summary.held.step is None:
-        raise Stop(Exit.USAGE, f"Run {run} is not held by a step; name the step that shall be tried again.")
+        raise Stop(Exit.USAGE, f"Run {run} is not held by a step; name the step that is meant.")
     return summary.held.step
 
 

@@ -185,6 +185,16 @@ def _turn_planned(scene: Scene, fact: facts.TurnPlanned, at: float) -> Scene:
     return _with_homes(_with_steps(scene, fact.steps), fact.homes)
 
 
+def _added(scene: Scene, fact: facts.StepsAdded, at: float) -> Scene:
+    return replace(_with_homes(_with_steps(scene, fact.steps), fact.homes), sentence=fact.because)
+
+
+def _reopened(scene: Scene, fact: facts.StepsReopened, at: float) -> Scene:
+    for step in fact.steps:
+        scene = _stepped(scene, step, "waiting", at, fact.because)
+    return scene
+
+
 def _turned_back(scene: Scene, fact: facts.TurnTurnedBack, at: float) -> Scene:
     dropped = {
         key: replace(line, state="skipped") if line.turn == fact.turn and line.state == "waiting" else line
@@ -281,6 +291,8 @@ _RULES: Mapping[type[facts.Fact], Callable[[Scene, Any, float], Scene]] = Mappin
         facts.TurnPlanned: _turn_planned,
         facts.TurnTurnedBack: _turned_back,
         facts.TurnEnded: _turn_ended,
+        facts.StepsAdded: _added,
+        facts.StepsReopened: _reopened,
         facts.StepOrdered: _ordered,
         facts.StepTimedOut: _gave_up,
         facts.StepGaveUp: _gave_up,

@@ -137,6 +137,8 @@ _SENTENCES: Mapping[type[facts.Fact], Callable[[Any], str]] = MappingProxyType(
         facts.TurnPlanned: _turn_planned,
         facts.TurnTurnedBack: lambda f: f.because,
         facts.TurnEnded: lambda f: f.sentence,
+        facts.StepsAdded: lambda f: f.because,
+        facts.StepsReopened: lambda f: f.because,
         facts.StepOrdered: lambda f: f.sentence or f"Ordered: {act_words(f.act)}.",
         facts.StepTimedOut: lambda f: f.because,
         facts.StepGaveUp: lambda f: f.because,
@@ -150,6 +152,7 @@ _SENTENCES: Mapping[type[facts.Fact], Callable[[Any], str]] = MappingProxyType(
         facts.RunResumed: lambda f: f"{f.by} lets the run go on.",
         facts.RunCancelling: _cancelling,
         facts.SettingOwed: lambda f: f"Owed: {f.setting}. {f.because} {f.condition} By hand: {f.command}",
+        facts.SettingPaid: lambda f: f"{f.setting} was owed and is put back.",
         facts.RunFinishing: lambda f: f.sentence,
         facts.OrderAnswered: _answered,
         facts.RunEnded: lambda f: f.sentence,
@@ -205,7 +208,10 @@ _TONES: Mapping[type[facts.Fact], str] = MappingProxyType(
         facts.HostUnreachable: "wait",
         facts.HostDown: "wait",
         facts.TurnTurnedBack: "wait",
+        facts.StepsAdded: "wait",
+        facts.StepsReopened: "wait",
         facts.HostCameBack: "good",
+        facts.SettingPaid: "good",
     }
 )
 

@@ -108,7 +108,9 @@ def fact_document(stored: port.Stored, body: Mapping[str, object]) -> dict[str, 
 
 async def _follow(client: Client, watched: Watched, hear: Callable[[port.Stored, wire.Recorded], None]) -> None:
     pool, run = watched.scene.pool, watched.scene.run
-    async with client.bus.follow([wire.run_filter(pool, run), f"rota.fact.host.{pool}.>"], after=0) as following:
+    # The bus takes no two filters that overlap, so a run's families are named one by one.
+    filters = [f"rota.fact.{family}.{pool}.{run}.>" for family in ("run", "step", "report")]
+    async with client.bus.follow([*filters, f"rota.fact.host.{pool}.>"], after=0) as following:
         async for stored in following:
             try:
                 recorded = wire.read_fact(stored)

@@ -129,8 +129,9 @@ def _skip(run: Run, command: commands.Command, given: Given) -> Answer:
     assert isinstance(command, commands.SkipStep)
     if because := _not_failed(run, command.step):
         return _said(run, command, given, taken=False, because=because)
+    because = f"Skipped by {given.by}."
     skipped = facts.StepSkipped(
-        pool=run.pool, run=run.id, step=command.step, because=f"Skipped by {given.by}.", by=given.by
+        pool=run.pool, run=run.id, step=command.step, because=because, by=given.by, order=given.order
     )
     return Answer((skipped, *_if_held(run, given)))
 

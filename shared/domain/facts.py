@@ -254,6 +254,7 @@ class StepSkipped(RunFact):
     step: Token
     because: Sentence
     by: Name = ""
+    order: Name = ""
 
 
 class StepRetried(RunFact):
