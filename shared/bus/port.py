@@ -46,7 +46,12 @@ class Guard:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Token:
-    """A delivery's place: the order's stream sequence and how often it was delivered. It only ever grows."""
+    """A delivery's place: the order's stream sequence and how often it was delivered.
+
+    It grows with each delivery, but for one case: a server that was killed may have forgotten its latest deliveries
+    and give their numbers again (seen on nats-server 2.15.1, a kill right after a delivery). So who meets an equal or
+    a higher token of somebody else's drops the message in silence; the next delivery has a higher one.
+    """
 
     seq: int
     delivered: int
@@ -85,7 +90,10 @@ class TooLarge(ValueError):
 
 
 class Delivery(Protocol):
-    """One delivery of one order. Only the last deliveree may ack or nak; the adapter does not check that."""
+    """One delivery of one order. Only the last deliveree may ack or nak; the adapter does not check that.
+
+    An answer is sent once and may be lost with the line or the server; then the message is delivered again.
+    """
 
     @property
     def message(self) -> Message: ...
@@ -132,19 +140,25 @@ class Intake:
 
 class Bus(Protocol):
     """The bus. Every method waits for a connection; none raises because the server is away for a moment,
-    except where the docstring says so."""
+    except where the docstring says so. On a client that was closed they raise BusClosed; iterators end calmly.
+
+    Iterators are entered when the server knows of them. A wait for their next item may be interrupted (a time-out
+    round `anext`) and taken up again; nothing is lost by it.
+    """
 
     async def append(self, message: Message, *, id: str, within: float | None = None) -> int:
         """Write an unguarded fact or a person's order; retried under the fixed message id `id` until it is stored.
 
-        Returns the sequence. `within` bounds the retries in seconds of machine time; then BusUnreachable.
+        Returns the sequence. `within` bounds the retries in seconds of machine time; then BusUnreachable. Raises
+        ValueError for a subject that no stream keeps, TooLarge, and BusRefused when the bus will never take it.
         """
         ...
 
     async def append_guarded(self, messages: Sequence[Message], guard: Guard) -> int:
         """Write facts all or none under one guard; never retried. Returns the last one's sequence.
 
-        Raises GuardLost when nothing was stored, OutcomeUnknown when nobody can tell.
+        Raises GuardLost when nothing was stored, OutcomeUnknown when nobody can tell, BusRefused for a batch that the
+        bus will never take, TooLarge and ValueError before anything is sent. None of the messages carries an id.
         """
         ...
 
@@ -160,11 +174,18 @@ class Bus(Protocol):
         ...
 
     def read(self, filters: Sequence[str], *, after: int = 0, last_per_subject: bool = False) -> AsyncIterator[Stored]:
-        """The facts that match any of `filters` with sequence above `after`, up to now, in order; then it ends."""
+        """The facts that match any of `filters` with sequence above `after`, up to now, in order; then it ends.
+
+        With `last_per_subject` only the last of each subject; one stored meanwhile may take its predecessor's place.
+        """
         ...
 
     async def last(self, filter: str) -> Stored | None:
-        """The last fact that matches `filter` (wildcards allowed), read directly, or None."""
+        """The last fact that matches `filter` (wildcards allowed), or None.
+
+        Read directly, in a cluster from whichever replica answers: it may be a little old. A guarded write over the
+        same filter finds out.
+        """
         ...
 
     async def last_seq(self) -> int:

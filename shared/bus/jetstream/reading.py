@@ -11,7 +11,7 @@ from typing import Any, Self
 from nats.aio.msg import Msg
 
 from shared.bus.jetstream.link import Link, status
-from shared.bus.jetstream.pull import place_of, plain_headers, stored
+from shared.bus.jetstream.pull import NANOS, place_of, plain_headers, stored
 from shared.bus.jetstream.reader import Reader
 from shared.bus.port import BusClosed, BusRefused, Stored
 
@@ -104,5 +104,13 @@ async def last(link: Link, stream: str, filter: str) -> Stored | None:
     if found is None:
         return None
     told = found.headers or {}
-    stored_at = datetime.fromisoformat(told["Nats-Time-Stamp"]).timestamp()
+    stored_at = seconds(told["Nats-Time-Stamp"])
     return Stored(told["Nats-Subject"], found.data, plain_headers(told), int(told["Nats-Sequence"]), stored_at)
+
+
+def seconds(timestamp: str) -> float:
+    """A server's time-stamp (RFC 3339, up to nine digits behind the point, UTC) as seconds since 1970, to the same
+    bit as the nanoseconds of a delivery give them."""
+    whole, _, fraction = timestamp.removesuffix("Z").partition(".")
+    nanos = int(datetime.fromisoformat(f"{whole}+00:00").timestamp()) * NANOS + int(fraction.ljust(9, "0") or 0)
+    return nanos / NANOS

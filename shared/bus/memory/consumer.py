@@ -79,10 +79,12 @@ class Consumer:
         """A heartbeat, by whichever delivery."""
         self.nak(seq, now + self._intake.ack_wait)
 
-    def restart(self, now: float) -> None:
-        """The server came up again: every wait for an ack begins anew."""
+    def restart(self, now: float, forgotten: int) -> None:
+        """The server came up again: every wait for an ack begins anew, and so many deliveries of each message were
+        not written down, so that their numbers are given a second time."""
         for pending in self._pending.values():
             pending.due = now + self._intake.ack_wait
+            pending.delivered = max(0, pending.delivered - forgotten)
 
     def _give(self, held: Stored, delivered: int, now: float) -> tuple[Stored, int]:
         self._pending[held.seq] = Pending(delivered, now + self._intake.ack_wait)

@@ -58,11 +58,15 @@ class MemoryServer:
         self.up = False
         self.bell.ring()
 
-    def start(self, *, again: int = 4) -> None:
-        """It comes back: waits for acks begin anew, and each follower is sent its last `again` facts once more."""
+    def start(self, *, again: int = 4, forgotten: int = 0) -> None:
+        """It comes back: waits for acks begin anew, and each follower is sent its last `again` facts once more.
+
+        After a kill a server may have forgotten its latest deliveries (nats-server writes a consumer's state a little
+        later than a stream's): with `forgotten` above 0 it gives the numbers of that many deliveries again.
+        """
         self.up = True
         for consumer in self._consumers.values():
-            consumer.restart(_loop_time())
+            consumer.restart(_loop_time(), forgotten)
         for reader in self.readers:
             reader.step_back(again)
         self.bell.ring()
