@@ -19,9 +19,9 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, sentences on stderr.")]
-Pool = Annotated[str, typer.Argument(help="The pool's key in rota.toml.")]
-Run = Annotated[str, typer.Argument(help="A run's id, or as much of it as is unique.")]
-Step = Annotated[str, typer.Argument(help="A step; without one the step that holds the run.")]
+Pool = Annotated[str, typer.Argument(metavar="POOL", help="The pool's key in rota.toml.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or as much of it as is unique.")]
+Step = Annotated[str, typer.Argument(metavar="STEP", help="A step; without one the step that holds the run.")]
 PolicyWords = Annotated[
     list[str], typer.Option("--policy", metavar="KEY=VALUE", help="What differs from the pool's policy; repeat it.")
 ]
@@ -77,7 +77,7 @@ def start(
 
 @app.command()
 def watch(
-    run: Annotated[str, typer.Argument(help="A run; without one the only open run.")] = "",
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run; without one the only open run.")] = "",
     stay: Annotated[bool, typer.Option("--stay", help="Watch on while the run waits for a person.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One fact a line on stdout, sentences on stderr.")] = False,
 ) -> None:
