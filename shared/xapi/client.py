@@ -44,8 +44,17 @@ ASKED = 180.0
 AUTO_ENABLE_SINCE = (25, 31)
 
 
-async def login(access: Access, *, members: Iterable[str], run: str, step: str, clock: Clock) -> Client:
-    """Open a session for one step on the pool's master. `members` are addresses that are known to be of this pool.
+async def login(
+    access: Access,
+    *,
+    members: Iterable[str],
+    run: str,
+    step: str,
+    clock: Clock,
+    saw: Callable[[frozenset[str]], None] = lambda _: None,
+) -> Client:
+    """Open a session for one step on the pool's master. `members` are addresses that are known to be of this pool;
+    `saw` is told those of its hosts whenever they were read.
 
     Its tasks carry `run` and `step`. Raises NotAnswered when the pool is away, TryAgain while it starts, and GiveUp
     for a refused password, a certificate that does not match, or settings that cannot be used.
@@ -62,28 +71,25 @@ async def login(access: Access, *, members: Iterable[str], run: str, step: str, 
         raise NotAnswered(f"{doing}: {error.because}", after=AGAIN, code=NO_ANSWER) from error
     except answers.Failure as error:
         raise faults.error(error.code, error.params, doing) from error
-    return Client(session, access, known, run=run, clock=clock)
+    return Client(session, access, run=run, clock=clock, saw=saw)
 
 
 class Client:
     """Made by `login`; keeps the promise of `port.Pool`."""
 
-    def __init__(self, session: Session, access: Access, members: frozenset[str], *, run: str, clock: Clock) -> None:
+    def __init__(
+        self, session: Session, access: Access, *, run: str, clock: Clock, saw: Callable[[frozenset[str]], None]
+    ) -> None:
         self._session = session
         self._access = access
-        self._members = members
-        self._run_id = run
+        self._run = run
         self._clock = clock
+        self._saw = saw
 
     @property
     def session(self) -> str:
         """See `port.Pool.session`."""
         return self._session.uuid
-
-    @property
-    def members(self) -> frozenset[str]:
-        """See `port.Pool.members`."""
-        return self._members
 
     # What can be seen.
 
@@ -106,7 +112,7 @@ class Client:
         """See `port.Pool.host`."""
         async with self._errors(f"{host} could not be looked at"):
             records = await self._records(reading.HOST_CLASSES)
-        found = reading.host_look(records, host.uuid, run=self._run_id)
+        found = reading.host_look(records, host.uuid, run=self._run)
         if found is None:
             raise GiveUp(f"The pool has no host {host} ({host.uuid}) any more.", code="UUID_INVALID")
         return found
@@ -137,7 +143,7 @@ class Client:
                 async with self._errors(doing):
                     return updater.offered(await self._plugin(host, "check_update"))
             except TryAgain as error:
-                if "busy" not in error.because or tries == BUSY_TRIES or isinstance(error, NotAnswered):
+                if error.code != faults.UPDATER_BUSY or tries == BUSY_TRIES:
                     raise
             await self._clock.sleep(BUSY_PAUSE)
         raise AssertionError("unreachable")
@@ -238,12 +244,14 @@ class Client:
             await self._session.run("host.reboot", await self._ref("host", host))
 
     async def gone_down(self, host: HostLook, within: float) -> bool:
-        """See `port.Pool.gone_down`. Seen by the pool (live, boot_time), or by nobody answering at its own address;
-        of a master the end of the connection is the sign."""
-        end = self._clock.now() + within
+        """See `port.Pool.gone_down`. Seen by the pool (live, boot_time); after a while also by nobody taking
+        connections at its own address, where somebody did before; of a master the end of the connection is the sign."""
+        end, answered = self._clock.now() + within, await self._knock(host.address)
         try:
             while (left := end - self._clock.now()) > 0:
-                if await self._down_within(host, min(left, SLICE)) or not await self._knock(host.address):
+                if await self._down_within(host, min(left, SLICE)):
+                    return True
+                if left > SLICE and answered and not await self._knock(host.address):
                     return True
         except answers.NoAnswer as error:
             if host.master:
@@ -286,7 +294,8 @@ class Client:
 
     async def _records(self, classes: Sequence[str]) -> reading.Records:
         records = await self._session.records(classes)
-        self._members |= reading.addresses(records)
+        if "host" in records:
+            self._saw(reading.addresses(records))
         return records
 
     async def _ref(self, class_: str, thing: Named) -> str:

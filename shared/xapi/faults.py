@@ -20,6 +20,9 @@ CONFIGURATION: Final = "whoever keeps rota.toml"
 
 LONGEST: Final = 1500
 
+UPDATER_BUSY: Final = "UPDATER_BUSY"
+"""The code of an updater plugin that holds its lock for somebody else; its own is -1, as of all its failures."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -35,6 +38,8 @@ def error(code: str, params: Sequence[str], doing: str) -> TryAgain | GiveUp:
     `params` hold names where XAPI gave refs."""
     fault = _fault(code, params)
     because = f"{doing}: {_filled(fault.cause, code, params)}"[:LONGEST].rstrip(". ") + "."
+    if fault is _PLUGIN_BUSY:
+        code = UPDATER_BUSY
     if fault.again is not None:
         return TryAgain(because, after=fault.again, code=code)
     return GiveUp(because, who_can_help=fault.who, code=code)

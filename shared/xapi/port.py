@@ -88,11 +88,6 @@ class Pool(Protocol):
         """The uuid of the session; not a credential."""
         ...
 
-    @property
-    def members(self) -> frozenset[str]:
-        """The addresses of hosts that were seen in this pool."""
-        ...
-
     async def survey(self, *, updates: bool, at: float) -> PoolSnapshot:
         """The whole pool in one consistent reading, then what each host and VM had to say. `at` is pool time."""
         ...

@@ -1,0 +1,27 @@
+"""The survey: the whole pool read once and stored for the planner."""
+
+from __future__ import annotations
+
+import hashlib
+
+from pydantic import TypeAdapter
+
+from services.executor.work import Ended, Work
+from shared.domain import acts
+from shared.domain.model import PoolSnapshot
+
+
+async def survey(act: acts.Survey, work: Work) -> Ended:
+    """Changes nothing. The snapshot is JSON of a PoolSnapshot; its name holds run, step and attempt."""
+    pool = await work.pool.survey(updates=act.updates, at=work.clock.now())
+    data = TypeAdapter(PoolSnapshot).dump_json(pool)
+    name = str(work.place)
+    await work.keep(name, data)
+    result = acts.SurveyTaken(name, hashlib.sha256(data).hexdigest()[:16], len(pool.hosts), len(pool.vms))
+    return Ended(result, _sentence(act, pool))
+
+
+def _sentence(act: acts.Survey, pool: PoolSnapshot) -> str:
+    waiting = sum(1 for host in pool.hosts if host.updates)
+    told = f", updates waiting on {waiting}" if act.updates else ""
+    return f"Surveyed {act.pool_name or pool.name}: {len(pool.hosts)} hosts{told}, {len(pool.vms)} VMs."

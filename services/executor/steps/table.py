@@ -1,0 +1,39 @@
+"""Which function does which kind of act. `await_host` is a wait and has none; the rest of the design's kinds have no
+act yet."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from services.executor.steps import hosts, reboot, settings, survey, updates, vms
+from services.executor.work import Ended, Work
+
+StepFunction = Callable[[Any, Work], Awaitable[Ended]]
+
+STEPS: Mapping[str, StepFunction] = {
+    "survey": survey.survey,
+    "change_pool_setting": settings.change,
+    "restore_pool_setting": settings.restore,
+    "disable_host": hosts.disable,
+    "migrate_vm": vms.migrate,
+    "evacuate_rest": vms.sweep,
+    "install_updates": updates.install,
+    "read_host": reboot.read_host,
+    "reboot_host": reboot.reboot,
+    "check_gate": hosts.check_gate,
+    "enable_host": hosts.enable,
+}
+
+READING: frozenset[str] = frozenset({"survey", "read_host"})
+"""Kinds that change nothing, and so are done on a pool that is `read_only` too."""
+
+LONG: frozenset[str] = frozenset({"install_updates", "migrate_vm"})
+"""Kinds whose deadline counts from their last progress, which is therefore a fact."""
+
+PATIENT: Mapping[str, float] = {"survey": 0.0}
+"""Pool seconds that a kind waits for a pool that does not answer before it says so. A survey says so at once: it is
+the first thing that is asked, and somebody waits for the answer."""
+
+PATIENCE = 1800.0
+"""The patience of every other kind: a master's reboot takes minutes, and the planner's deadline ends it earlier."""

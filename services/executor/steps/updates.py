@@ -1,0 +1,86 @@
+"""Packages: installed on an empty host, never above the master's, and believed installed only when seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from services.executor import packages
+from services.executor.work import Ended, Work, listed, spoken
+from shared.domain import acts
+from shared.domain.errors import GiveUp, TryAgain
+from shared.domain.model import Package
+from shared.domain.names import Named
+
+BUSY = "UPDATER_BUSY"
+BUSY_PAUSE = 30.0
+BUSY_PATIENCE = 3600.0
+"""A busy updater is asked again so often, and for so long, in pool seconds: after the master's toolstack restarted in
+the middle of an installation only the updater's lock still tells that yum is at work."""
+
+KEPT_TEXT = 200
+"""Characters of a package's texts that the fact of its installation keeps; the survey has them in full."""
+
+
+async def install(act: acts.InstallUpdates, work: Work) -> Ended:
+    """Install what is offered. An installation that is under way, ours or not, is waited for before it is looked."""
+    began = work.clock.now()
+    offered = await _offered(act, work)
+    if not offered:
+        return Ended(acts.Installed(), f"Nothing is left to install on {act.host}.")
+    await _below_the_ceiling(act, offered, work)
+
+    async def told(share: float) -> None:
+        await work.say(share, f"Installing {len(offered)} packages on {act.host}: {share:.0%}.")
+
+    await work.say(0.0, f"Installing {len(offered)} packages on {act.host}.")
+    await work.pool.install(act.host, told)
+    await _confirm(act.host, offered, work)
+    took = spoken(work.clock.now() - began)
+    return Ended(
+        acts.Installed(tuple(map(_short, offered))), f"Installed {len(offered)} packages on {act.host} in {took}."
+    )
+
+
+async def _offered(act: acts.InstallUpdates, work: Work) -> tuple[Package, ...]:
+    """What is offered once nobody installs any more."""
+    began = work.clock.now()
+    while True:
+        await work.pool.install_over(act.host)
+        try:
+            return await work.pool.offered(act.host)
+        except TryAgain as error:
+            if error.code != BUSY or work.clock.now() - began > BUSY_PATIENCE:
+                raise
+        waited = spoken(work.clock.now() - began)
+        await work.say(0.0, f"Waiting for the updater of {act.host}, which is busy, for {waited} now.")
+        await work.clock.sleep(BUSY_PAUSE)
+
+
+async def _below_the_ceiling(act: acts.InstallUpdates, offered: tuple[Package, ...], work: Work) -> None:
+    """Conduct 5: a member newer than its master does not join its pool again."""
+    if act.ceiling is None:
+        return
+    has = await work.pool.installed(act.ceiling, [package.name for package in offered])
+    if too_new := packages.above(offered, has):
+        names = listed([f"{package.name} {packages.evr_of(package)}" for package in too_new])
+        raise GiveUp(
+            f"{act.host} is offered {names}, which is newer than its master {act.ceiling} has; nothing was installed,"
+            f" because a member newer than its master does not join again. Update {act.ceiling} first.",
+            code="ABOVE_THE_MASTER",
+        )
+
+
+async def _confirm(host: Named, wanted: tuple[Package, ...], work: Work) -> None:
+    """What was offered is installed, and nothing is left: an updater that says so is not believed."""
+    left = await work.pool.offered(host)
+    has = await work.pool.installed(host, [package.name for package in wanted])
+    if missing := packages.missing(wanted, has):
+        names = listed([package.name for package in missing])
+        raise TryAgain(f"The updater of {host} says that it is done, and {names} is not installed.", after=60)
+    if left:
+        names = listed([package.name for package in left])
+        raise TryAgain(f"{host} was updated, and is offered {names} now; the repository has changed.", after=30)
+
+
+def _short(package: Package) -> Package:
+    return replace(package, description=package.description[:KEPT_TEXT], changelog=package.changelog[:KEPT_TEXT])
