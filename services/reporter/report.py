@@ -174,8 +174,8 @@ class Untold:
 @dataclass(frozen=True, slots=True)
 class Report:
     """What people are told of a run. `rebooting` means that nothing was to be installed; `updated` of `total` hosts
-    with a turn are done; `moving` VMs are planned to move; `through` is the time of the last fact that was read; `cut` names the lists that were
-    shortened for size."""
+    with a turn are done; `moving` VMs are planned to move; `through` is the time of the last fact that was read; `cut`
+    names the lists that were shortened for size."""
 
     pool: str
     run: str

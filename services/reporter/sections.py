@@ -63,9 +63,10 @@ def _is_away(turn: Turn) -> bool:
 
 
 def _took(turn: Turn) -> str:
-    if turn.seconds is None:
-        return roughly(turn.estimate) if turn.estimate else ""
-    return f"{duration(turn.seconds)}{f' (estimated {duration(turn.estimate)})' if turn.estimate else ''}"
+    estimate = roughly(turn.estimate).removeprefix("about ") if turn.estimate else ""
+    if turn.seconds is not None:
+        return duration(turn.seconds) + (f" (estimated {estimate})" if estimate else "")
+    return f"about {estimate}" if estimate and turn.state in ("waiting", "under_way") else ""
 
 
 # --- the sections -----------------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def duration(seconds: float) -> str:
 def roughly(seconds: float) -> str:
     """An estimate: no more exact than it is, `about 40 min`."""
     if seconds < 90:
-        return "about a minute"
+        return "about 1 min"
     minutes = round(seconds / 60)
     step = 1 if minutes < 20 else 5
     return f"about {duration(round(minutes / step) * step * 60)}"

@@ -15,6 +15,9 @@ from services.reporter.spoken import capital, clock, duration, on_day
 MOST_LINES = 400
 """Migrations that are drawn; above it a picture is a blot, and the table has them all."""
 
+HELD_SHARE = 0.25
+"""How much room a hold gets at most, as a share of all the rest of the run."""
+
 TICKS = 7
 """At most so many marks on the axis."""
 
@@ -43,8 +46,9 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A host's lane. `left` and `width` are of its whole turn."""
+    """A host's lane; `turn` is its first turn."""
 
+    turn: str
     host: str
     master: bool
     bars: tuple[Bar, ...]
@@ -104,23 +108,59 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True)
+class Cell:
+    """A piece of a lane where there are no pictures: whole percents, and the part of the turn, or nothing."""
+
+    percent: int
+    phase: Phase | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Scale:
-    start: float
-    end: float
+    """Moments to shares of the width. `pieces` are stretches of time: from, until, and how long a second is drawn."""
+
+    pieces: tuple[tuple[float, float, float], ...]
+
+    @property
+    def start(self) -> float:
+        return self.pieces[0][0]
+
+    @property
+    def end(self) -> float:
+        return self.pieces[-1][1]
 
     def at(self, when: float) -> float:
-        return min(1.0, max(0.0, (when - self.start) / (self.end - self.start)))
+        drawn = sum(max(0.0, min(when, until) - since) * rate for since, until, rate in self.pieces)
+        return min(1.0, drawn / sum((until - since) * rate for since, until, rate in self.pieces))
 
     def span(self, start: float, end: float | None) -> tuple[float, float]:
         left = self.at(start)
         return left, max(0.0, self.at(self.end if end is None else end) - left)
+
+    def shortened(self, when: float) -> bool:
+        """Whether a moment lies where time is drawn shorter than it was."""
+        return any(since < when < until and rate < 1 for since, until, rate in self.pieces)
+
+
+def _scale(report: Report) -> _Scale:
+    """A hold may last for hours in which nothing is to be seen: it takes no more room than `HELD_SHARE` of the rest."""
+    start = report.began_at or 0.0
+    end = max(report.ended_at or report.through, start + 1.0)
+    holds = [(max(start, hold.since), min(end, hold.until or end)) for hold in report.holds]
+    awake = (end - start) - sum(until - since for since, until in holds)
+    room = max(1.0, awake) * HELD_SHARE
+    pieces: list[tuple[float, float, float]] = []
+    for since, until in sorted(holds):
+        pieces += [(start, since, 1.0), (since, until, min(1.0, room / max(until - since, 0.001)))]
+        start = max(start, until)
+    return _Scale(tuple(piece for piece in (*pieces, (start, end, 1.0)) if piece[0] <= piece[1]))
 
 
 def timeline(report: Report, zone: tzinfo) -> Timeline | None:
     """The picture of a run, or None where nothing has been done yet."""
     if report.began_at is None or not any(turn.spans for turn in report.turns):
         return None
-    scale = _Scale(report.began_at, max(report.ended_at or report.through, report.began_at + 1.0))
+    scale = _scale(report)
     lanes = {turn.host.uuid: n for n, turn in reversed(list(enumerate(_lanes(report))))}
     moves = [move for move in report.moves if _drawn(move, lanes)]
     return Timeline(
@@ -144,6 +184,17 @@ def timeline(report: Report, zone: tzinfo) -> Timeline | None:
     )
 
 
+def cells(lane: Lane) -> tuple[Cell, ...]:
+    """A lane as table cells that make up 100 percent, for mail programs that draw nothing."""
+    marks: list[Phase | None] = [None] * 100
+    for bar in sorted(lane.bars, key=lambda bar: -bar.width):
+        first = min(99, int(bar.left * 100))
+        last = max(first + 1, round((bar.left + bar.width) * 100))
+        marks[first:last] = [bar.phase] * (min(100, last) - first)
+    changes = [n for n in range(100) if n == 0 or marks[n] != marks[n - 1]]
+    return tuple(Cell(until - n, marks[n]) for n, until in zip(changes, [*changes[1:], 100], strict=True))
+
+
 def _lanes(report: Report) -> tuple[Turn, ...]:
     """The first turn of each host; a second turn is drawn in the same lane."""
     seen: dict[str, Turn] = {}
@@ -160,7 +211,7 @@ def _lane(first: Turn, report: Report, scale: _Scale) -> Lane:
         for span in turn.spans
     )
     away = sum(turn.away_seconds or 0.0 for turn in turns)
-    return Lane(first.host.name, first.master, bars, f"{duration(away)} away" if away else "")
+    return Lane(first.id, first.host.name, first.master, bars, f"{duration(away)} away" if away else "")
 
 
 def _bar_title(turn: Turn, phase: Phase, start: float, end: float | None, report: Report) -> str:
@@ -194,12 +245,12 @@ def _line(move: Move, lanes: dict[str, int], scale: _Scale, zone: tzinfo) -> Lin
 
 def _ticks(scale: _Scale, zone: tzinfo) -> tuple[Tick, ...]:
     """Round times of the zone's own clock, no more than fit."""
-    whole = scale.end - scale.start
+    whole = sum((until - since) * rate for since, until, rate in scale.pieces)
     step = next((step for step in _STEPS if whole / step <= TICKS), whole / TICKS)
     offset = (datetime.fromtimestamp(scale.start, zone).utcoffset() or _NO_OFFSET).total_seconds()
     first = -((scale.start + offset) // -step) * step - offset
-    moments = [first + n * step for n in range(TICKS + 1) if first + n * step <= scale.end]
-    return tuple(Tick(scale.at(at), _label(at, step, scale, zone)) for at in moments)
+    moments = [first + n * step for n in range(100) if first + n * step <= scale.end]
+    return tuple(Tick(scale.at(at), _label(at, step, scale, zone)) for at in moments if not scale.shortened(at))
 
 
 def _label(at: float, step: float, scale: _Scale, zone: tzinfo) -> str:

@@ -226,14 +226,16 @@ def _numbers(report: Report) -> tuple[Fact, ...]:
     longest = max((turn.away_seconds or 0.0 for turn in report.turns), default=0.0)
     numbers = [Fact("hosts rebooted" if report.rebooting else "hosts updated", f"{report.updated} of {report.total}")]
     if report.seconds is not None:
-        numbers.append(
-            Fact(f"estimated {duration(report.estimate)}" if report.estimate else "took", duration(report.seconds))
-        )
+        numbers.append(Fact(_estimated(report), duration(report.seconds)))
     if longest:
         numbers.append(Fact("longest away", duration(longest)))
     if report.moved:
         numbers.append(Fact("live migrations", str(len(report.moved))))
     return tuple(numbers)
+
+
+def _estimated(report: Report) -> str:
+    return f"estimated {roughly(report.estimate).removeprefix('about ')}" if report.estimate else "took"
 
 
 def _facts(report: Report, zone: tzinfo) -> tuple[Fact, ...]:
