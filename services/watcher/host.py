@@ -113,7 +113,7 @@ class HostWatch:
             self._pool.doubt_master()
 
     def _fact(self, state: liveness.State, because: str) -> facts.HostFact:
-        says, key, now = self.sight.says, self._means.key, self._means.clock.now()
+        says, key, now = self.sight.says, self._means.key, self._means.outbox.seen_at()
         if state == "unreachable":
             return facts.HostUnreachable(pool=key, host=says.uuid, name=says.name, seen_at=now, because=because)
         if state == "down":
@@ -155,7 +155,7 @@ class HostWatch:
             pool=self._means.key,
             host=says.uuid,
             name=says.name,
-            seen_at=self._means.clock.now(),
+            seen_at=self._means.outbox.seen_at(),
             boot_time=says.boot_time,
             agent_start_time=says.agent_start_time,
             servertime=servertime,

@@ -177,8 +177,10 @@ def interval(sight: Sight, *, away: bool, run: bool) -> float:
 
 
 def because(sight: Sight, what: State, now: float) -> str:
-    """Why a host is unreachable or down, in one sentence."""
+    """What is so of a host, and why, in one sentence."""
     name, address = sight.says.name, sight.says.address or "an address it does not have"
+    if what == "answering":
+        return f"Host {name} takes connections on {address}."
     if what == "unreachable":
         return f"Host {name} does not answer on {address}; that alone does not mean that it is down."
     minutes = (now - (sight.not_live_since or now)) / 60

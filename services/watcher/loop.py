@@ -58,7 +58,7 @@ async def serve(context: service.Context) -> None:
     """Watch every pool of the settings until the context's stop. Raises BusClosed when the bus's client was closed."""
     after = await context.bus.last_seq()
     watcher = Watcher(context, await _attention_now(context.bus))
-    outboxes = {key: Outbox(context.bus, context.instance, context.log) for key in context.settings.pool}
+    outboxes = {key: Outbox(context.bus, context.instance, context.clock, context.log) for key in context.settings.pool}
     await service.until_stopped(
         context,
         watcher.follow_journal(after),

@@ -12,21 +12,33 @@ from structlog.stdlib import BoundLogger
 
 from shared.bus import wire
 from shared.bus.port import Bus, BusRefused, Message
+from shared.clock import Clock
 from shared.domain import facts, messages
 
 AGAIN = 1.0
 """Seconds of machine time after which a message that the bus refused is tried again."""
 
+TICK = 0.000_001
+"""Seconds of pool time between two things that were seen at one moment."""
+
 
 class Outbox:
     """Put facts in at any time; `run` takes them out."""
 
-    def __init__(self, bus: Bus, source: str, log: BoundLogger) -> None:
+    def __init__(self, bus: Bus, source: str, clock: Clock, log: BoundLogger) -> None:
         self._bus = bus
         self._source = source
+        self._clock = clock
         self._log = log
+        self._last = 0.0
         self._waiting: dict[str, tuple[str, Message]] = {}
         self._some = asyncio.Event()
+
+    def seen_at(self) -> float:
+        """Pool time for the next fact: now, and later than the last one's, even when the clock jumps or stands still.
+        Otherwise the newer would be taken for the older one sent again, or for an older one."""
+        self._last = max(self._clock.now(), self._last + TICK)
+        return self._last
 
     def put(self, fact: facts.HostFact | facts.PoolFact) -> None:
         """Publish a fact as soon as the bus takes it."""

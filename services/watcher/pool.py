@@ -1,4 +1,4 @@
-"""Watching one pool: follow its master's events, find the master again when it is gone, and keep a watch on each host."""
+"""Watching one pool: follow its master's events, find the master again when it is gone, and watch each host."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class PoolWatch:
         says = next((host.sight.says for host, _ in self._hosts.values() if host.sight.says.master), None)
         if says is None:
             raise stream.NoAnswer("the pool names no master")
-        named, now = Named(says.uuid, says.name), self._means.clock.now()
+        named, now = Named(says.uuid, says.name), self._means.outbox.seen_at()
         self._means.outbox.put(facts.MasterChanged(pool=self._means.key, seen_at=now, host=named, address=self.address))
         self._means.log.info("master_found", sentence=f"Host {says.name} at {self.address} is the master.")
 
@@ -171,7 +171,7 @@ class PoolWatch:
         if self._away == code:
             return
         self._away = code
-        now = self._means.clock.now()
+        now = self._means.outbox.seen_at()
         self._means.outbox.put(
             facts.MasterUnreachable(pool=self._means.key, seen_at=now, address=self.address, because=because)
         )
