@@ -1,0 +1,134 @@
+"""What host.call_plugin runs on a host: XCP-ng's updater, services, linstor's health.
+
+xcp-ng/xcp-ng-xapi-plugins SOURCES/etc/xapi.d/plugins: answers are strings of JSON, and a plugin's own refusal comes
+back as the API's error, word for word.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from simulator import updating
+from simulator.calls.context import Context
+from simulator.failure import Failure
+from simulator.faulttable import take
+from simulator.machine import Machine
+
+Plugin = Callable[[Context, Machine, dict[str, str]], Awaitable[str]]
+LOCK_PATIENCE = 10.0
+TRACE = "Traceback (most recent call last): (simulated)"
+
+
+async def call(ctx: Context, machine: Machine, plugin: str, fn: str, args: dict[str, str]) -> str:
+    """Runs one function of a plugin; XENAPI_MISSING_PLUGIN or UNKNOWN_XENAPI_PLUGIN_FUNCTION where there is none."""
+    known = PLUGINS.get(plugin)
+    if known is None or (plugin in XCP_NG_ONLY and not ctx.site.profile.updater):
+        raise Failure("XENAPI_MISSING_PLUGIN", plugin)
+    if fn not in known:
+        raise Failure("UNKNOWN_XENAPI_PLUGIN_FUNCTION", fn)
+    return await known[fn](ctx, machine, args)
+
+
+def busy(machine: Machine) -> Failure:
+    operation = machine.updater_lock or "<UNKNOWN>"
+    return Failure("-1", f"The updater plugin is busy (current operation: {operation})", "", TRACE)
+
+
+async def locked(ctx: Context, machine: Machine, operation: str, patience: float) -> None:
+    """Takes the updater's lock; another update is refused at once, anything else waits a little or not at all."""
+    if take(ctx.site, "plugin_busy", host=machine.name):
+        raise busy(machine)
+    if machine.updater_lock == "update" == operation:
+        raise Failure("-1", "Update already in progress", "", TRACE)
+    deadline = ctx.site.clock.seconds() + patience
+    while machine.updater_lock:
+        if ctx.site.clock.seconds() >= deadline:
+            raise busy(machine)
+        await ctx.site.scheduler.sleep(1.0)
+    machine.updater_lock = operation
+
+
+async def check_update(ctx: Context, machine: Machine, args: dict[str, str]) -> str:
+    """The packages waiting, as a JSON list."""
+    await locked(ctx, machine, "check_update", 0.0)
+    try:
+        await ctx.site.scheduler.sleep(machine.spec.check)
+    finally:
+        machine.updater_lock = ""
+    return json.dumps([told(ctx, one) for one in machine.waiting()])
+
+
+def told(ctx: Context, package: Any) -> dict[str, Any]:
+    date = 1765000000 + len(package.name) * 3600
+    log = {"date": date, "author": "Build System <build@packages.example>", "description": package.changelog}
+    url = f"https://updates.example/8/base/x86_64/Packages/{package.nvra}.rpm"
+    return {"name": package.name, "version": package.version, "release": package.release,
+            "description": package.summary, "changelog": log if package.changelog else None, "url": url,
+            "size": package.size, "license": package.license}
+
+
+async def update(ctx: Context, machine: Machine, args: dict[str, str]) -> str:
+    """yum update: runs on the host to its end, whether or not anybody still waits for it."""
+    await locked(ctx, machine, "update", LOCK_PATIENCE)
+    yum = machine.system.spawn(updating.update(ctx.site, machine, args), "yum update")
+    output = await ctx.site.scheduler.join(yum)
+    return json.dumps(output)
+
+
+async def install(ctx: Context, machine: Machine, args: dict[str, str]) -> str:
+    """yum install of named packages."""
+    if not args.get("packages"):
+        raise Failure("-1", "Missing or empty argument 'packages'", "", TRACE)
+    await locked(ctx, machine, "install", LOCK_PATIENCE)
+    yum = machine.system.spawn(updating.update(ctx.site, machine, args), "yum install")
+    return json.dumps(await ctx.site.scheduler.join(yum))
+
+
+async def query_installed(ctx: Context, machine: Machine, args: dict[str, str]) -> str:
+    """name to name-version-release.arch, empty for what is not installed; takes no lock."""
+    await ctx.site.scheduler.sleep(0.5)
+    names = [name for name in re.split(r"[ ,]+", args.get("packages", "")) if name]
+    return json.dumps({name: machine.installed[name].nvra if name in machine.installed else "" for name in names})
+
+
+async def get_proxies(ctx: Context, machine: Machine, args: dict[str, str]) -> str:
+    return json.dumps({"xcp-ng-base": "_none_", "xcp-ng-updates": "_none_"})
+
+
+def service(action: str) -> Plugin:
+    async def act(ctx: Context, machine: Machine, args: dict[str, str]) -> str:
+        if "service" not in args:
+            raise Failure("-1", "Missing argument 'service'", "", TRACE)
+        await ctx.site.scheduler.sleep(1.0)
+        return "true"
+    act.__name__ = action
+    return act
+
+
+async def health_check(ctx: Context, machine: Machine, args: dict[str, str]) -> str:
+    """linstor-manager healthCheck: nodes, and the resources with where they are in sync."""
+    site = ctx.site
+    await site.scheduler.sleep(1.0)
+    nodes = {one.name: "ONLINE" if one.reachable else "OFFLINE" for one in site.machines.values()}
+    resources: dict[str, Any] = {}
+    for sr, record in site.world.all("SR"):
+        if record["type"] == "linstor":
+            state = "SyncTarget" if sr in site.degraded_srs else "UpToDate"
+            for vdi in record["VDIs"]:
+                name = f"xcp-volume-{site.world.record('VDI', vdi)['uuid']}"
+                resources[name] = {node: {"volumes": [{"disk-state": state}], "in-use": False} for node in nodes}
+    return json.dumps({"controller-uri": f"linstor://{site.master.address}", "nodes": nodes,
+                       "storage-pools": {}, "warnings": [], "errors": [], "resources": resources})
+
+
+PLUGINS: dict[str, dict[str, Plugin]] = {
+    "updater.py": {"check_update": check_update, "update": update, "install": install,
+                   "query_installed": query_installed, "get_proxies": get_proxies},
+    "service.py": {action: service(action) for action in (
+        "start_service", "stop_service", "restart_service", "try_restart_service")},
+    "linstor-manager": {"healthCheck": health_check},
+}
+XCP_NG_ONLY = ("updater.py", "service.py")

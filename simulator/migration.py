@@ -1,0 +1,132 @@
+"""A live migration as xenopsd does it: waits for a worker on both hosts, copies memory, switches over.
+
+It belongs to the hosts, not to the call: when the master's xapi goes away it runs on to its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simulator import tasks, vms
+from simulator.faulttable import take
+from simulator.failure import NULL, Failure
+from simulator.machine import Machine
+from simulator.operations import release
+from simulator.processes import Gone, Process
+from simulator.site import Site
+
+SETUP, SWITCH = 1.0, 0.5
+COMPRESSED = 0.6
+
+
+@dataclass(slots=True, eq=False)
+class Migration:
+    """One migration under way; `moved` once the VM runs on the target."""
+
+    vm: str
+    source: Machine
+    target: Machine
+    task: str
+    cause: str
+    compress: bool = False
+    extra_bytes: int = 0
+    process: Process | None = None
+    moved: bool = False
+
+
+def begin(site: Site, migration: Migration) -> Process:
+    """Starts a migration that was checked and claimed; its process ends with None or raises why it failed."""
+    site.world.change("VM", migration.vm, scheduled_to_be_resident_on=migration.target.ref)
+    site.migrations.append(migration)
+    process = migration.source.system.spawn(carry(site, migration), f"migration of {migration.vm}")
+    migration.process = process
+    return process
+
+
+async def carry(site: Site, migration: Migration) -> None:
+    began = site.clock.seconds()
+    outcome = "failed"
+    try:
+        await with_workers(site, migration)
+        outcome = "moved"
+    except Gone:
+        outcome = "lost"
+        raise
+    finally:
+        site.migrations.remove(migration)
+        finish(site, migration, began, outcome)
+
+
+async def with_workers(site: Site, migration: Migration) -> None:
+    """Holds a worker on both hosts while the memory is copied."""
+    machines = {migration.source.name: migration.source, migration.target.name: migration.target}
+    while any(machine.workers_busy >= machine.spec.workers for machine in machines.values()):
+        busy = next(one for one in machines.values() if one.workers_busy >= one.spec.workers)
+        await busy.worker_freed.wait(site.scheduler)
+    for machine in machines.values():
+        machine.workers_busy += 1
+    try:
+        await copy(site, migration)
+    finally:
+        for machine in machines.values():
+            machine.workers_busy -= 1
+        for machine in machines.values():
+            machine.worker_freed.fire()
+
+
+async def copy(site: Site, migration: Migration) -> None:
+    """Setup, the memory through both NICs, and the switch."""
+    name = site.name("VM", migration.vm) or ""
+    if fault := take(site, "migration_fails", vm=name):
+        await site.scheduler.sleep(float(fault.get("after", 5)))
+        raise Failure(str(fault.get("code", "VM_MIGRATE_FAILED")), *fault.get("params", (
+            migration.vm, migration.source.ref, migration.target.ref, "simulated failure")))
+    await site.scheduler.sleep(SETUP)
+    size = memory_of(site, migration.vm) * (COMPRESSED if migration.compress else 1.0) + migration.extra_bytes
+    pipes = (f"{migration.source.name} out", f"{migration.target.name} in")
+    pipes = pipes if migration.source is not migration.target else (f"{migration.source.name} disk",)
+    flow = site.flows.begin(pipes, size, min(migration.source.spec.stream, migration.target.spec.stream))
+    hang = take(site, "migration_hangs", vm=name)
+    try:
+        while not flow.over:
+            await flow.progressed.wait(site.scheduler)
+            tasks.progress(site, migration.task, round(flow.fraction * 0.99, 4))
+            if hang is not None and flow.fraction >= float(hang.get("at_fraction", 0.5)):
+                await site.scheduler.sleep(float(hang.get("seconds", 1e9)))
+                hang = None
+    finally:
+        site.flows.stop(flow)
+    await site.scheduler.sleep(SWITCH)
+    if site.world.record("VM", migration.vm)["power_state"] not in ("Running", "Paused"):
+        raise Failure("VM_BAD_POWER_STATE", migration.vm, "running", "halted")
+    migration.moved = True
+
+
+def memory_of(site: Site, vm: str) -> float:
+    record = site.world.record("VM", vm)
+    metrics = record["metrics"]
+    actual = site.world.record("VM_metrics", metrics)["memory_actual"] if site.world.has("VM_metrics", metrics) else 0
+    return float(actual or record["memory_dynamic_max"])
+
+
+def finish(site: Site, migration: Migration, began: float, outcome: str) -> None:
+    """Journal and database at the end, whichever it was."""
+    if not site.world.has("VM", migration.vm):
+        return
+    record = site.world.record("VM", migration.vm)
+    site.journal.write("migration", vm=record["name_label"], **{"from": migration.source.name}, to=migration.target.name,
+                       began=round(began, 6), ended=round(site.clock.seconds(), 6), outcome=outcome)
+    if migration.moved:
+        vms.settle(site, migration.vm, record["power_state"], migration.target.ref, migration.cause)
+    else:
+        site.world.change("VM", migration.vm, scheduled_to_be_resident_on=NULL)
+    release(site, "VM", migration.vm, migration.task)
+    release(site, "host", migration.target.ref, migration.task)
+
+
+def target_died(site: Site, machine: Machine) -> None:
+    """Every migration to a host that is gone fails; the VM stays where it was."""
+    for migration in list(site.migrations):
+        if migration.target is machine and migration.source is not machine and migration.process is not None:
+            migration.process.throw(Failure("VM_MIGRATE_FAILED", migration.vm, migration.source.ref,
+                                            machine.ref, "the connection to the destination was lost"))

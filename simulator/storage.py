@@ -1,0 +1,95 @@
+"""Plugging and unplugging PBDs: what stands in the way, how long it takes, and an SR that a VM of the pool serves.
+
+Used by the calls and by a host that boots.
+"""
+
+from __future__ import annotations
+
+from simulator.description import SrSpec
+from simulator.failure import NULL, Failure
+from simulator.faulttable import take
+from simulator.site import Site
+
+MOUNT_PATIENCE = 60.0
+UNREACHABLE = ("SR_BACKEND_FAILURE_73", "", "NFS mount error [opterr=mount failed with return code 32]", "")
+
+
+def spec_of(site: Site, sr: str) -> SrSpec | None:
+    """What the world file said of an SR."""
+    name = site.name("SR", sr)
+    return next((one for one in site.spec.srs if one.name == name), None)
+
+
+def served(site: Site, sr: str) -> bool:
+    """The SR's server answers: always, unless a VM of the pool serves it and does not run."""
+    spec = spec_of(site, sr)
+    if sr in site.unreachable_srs:
+        return False
+    if spec is None or not spec.served_by:
+        return True
+    server = site.vm_named(spec.served_by)
+    return bool(site.world.record("VM", server)["power_state"] == "Running")
+
+
+async def plug(site: Site, pbd: str) -> None:
+    """Attaches an SR to a host; nothing to do when it is attached. Raises SR_BACKEND_FAILURE_* when it cannot."""
+    record = site.world.record("PBD", pbd)
+    if record["currently_attached"]:
+        return
+    sr, host = record["SR"], record["host"]
+    refuse_second_user(site, sr, host)
+    words = {"host": site.name("host", host) or "", "sr": site.name("SR", sr) or ""}
+    spec = spec_of(site, sr)
+    slow = take(site, "slow_mount", **words)
+    await site.scheduler.sleep(float(slow.get("seconds", 180)) if slow else spec.plug_seconds if spec else 1.0)
+    if fault := take(site, "pbd_plug_fails", **words):
+        raise Failure(str(fault.get("code", UNREACHABLE[0])), *fault.get("params", UNREACHABLE[1:]))
+    if not served(site, sr):
+        await site.scheduler.sleep(MOUNT_PATIENCE)
+        if not served(site, sr):
+            raise Failure(*UNREACHABLE)
+    if site.world.has("PBD", pbd):
+        site.world.change("PBD", pbd, currently_attached=True)
+
+
+def refuse_second_user(site: Site, sr: str, host: str) -> None:
+    record = site.world.record("SR", sr)
+    for other in record["PBDs"]:
+        told = site.world.record("PBD", other)
+        if not record["shared"] and told["currently_attached"] and told["host"] != host:
+            raise Failure("SR_NOT_SHARABLE", sr, host)
+
+
+async def unplug(site: Site, pbd: str) -> None:
+    """Detaches an SR from a host; raises VDI_IN_USE with the disks in use there, HA_IS_ENABLED for a statefile's SR."""
+    record = site.world.record("PBD", pbd)
+    if not record["currently_attached"]:
+        return
+    used = disks_in_use(site, record["SR"], record["host"])
+    if used:
+        raise Failure("VDI_IN_USE", *used)
+    files = site.pool_record["ha_statefiles"]
+    if any(site.world.has("VDI", one) and site.world.record("VDI", one)["SR"] == record["SR"] for one in files):
+        raise Failure("HA_IS_ENABLED")
+    await site.scheduler.sleep(1.0)
+    if site.world.has("PBD", pbd):
+        site.world.change("PBD", pbd, currently_attached=False)
+
+
+def disks_in_use(site: Site, sr: str, host: str) -> list[str]:
+    """The disks of an SR attached to VMs (the control domain too) on a host."""
+    used = []
+    for vdi in site.world.record("SR", sr)["VDIs"]:
+        for vbd in site.world.record("VDI", vdi)["VBDs"]:
+            told = site.world.record("VBD", vbd)
+            vm = told["VM"]
+            if told["currently_attached"] and vm != NULL and site.world.record("VM", vm)["resident_on"] == host:
+                used.append(vdi)
+                break
+    return used
+
+
+def detach_all(site: Site, host: str) -> None:
+    """What a host that goes down does to its PBDs."""
+    for pbd in site.world.record("host", host)["PBDs"]:
+        site.world.change("PBD", pbd, currently_attached=False)

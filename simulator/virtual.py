@@ -1,0 +1,133 @@
+"""An asyncio loop whose time jumps to the next timer when nothing is ready, no thread works and no bytes are in flight.
+
+Thousands of simulated seconds pass in one real second, with real sockets and blocking clients in worker threads.
+It knows nothing of pools; the simulator's clock merely reads its time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import time
+import weakref
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+EPOCH = 1767225600.0
+"""2026-01-01T00:00Z: the Unix second that second 0 of a virtual loop stands for."""
+
+IN_FLIGHT = 0.00005
+THREAD_WORKS = 0.05
+
+
+class JumpingSelector(selectors.BaseSelector):
+    """A selector that asks its loop to jump where it would have slept."""
+
+    def __init__(self) -> None:
+        self._inner = selectors.DefaultSelector()
+        self.jump: Callable[[], bool] = lambda: False
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._inner.register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._inner.unregister(fileobj)
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._inner.modify(fileobj, events, data)
+
+    def get_map(self) -> Any:
+        return self._inner.get_map()
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = self._inner.select(0)
+        if ready or (timeout is not None and timeout <= 0):
+            return ready
+        time.sleep(IN_FLIGHT)
+        ready = self._inner.select(0)
+        if ready or self.jump():
+            return ready
+        return self._inner.select(THREAD_WORKS)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Time starts at 0 and moves only by jumps to the next timer.
+
+    Work handed to `run_in_executor` (and so `asyncio.to_thread`) holds the time still until it is done, except while
+    that thread waits for an answer which itself needs time: a server says so with `parked`.
+    """
+
+    def __init__(self) -> None:
+        self._virtual = 0.0
+        self._holds = 0
+        self._parked = 0
+        self._own: weakref.WeakValueDictionary[Any, asyncio.BaseTransport] = weakref.WeakValueDictionary()
+        selector = JumpingSelector()
+        super().__init__(selector)
+        selector.jump = self._jump
+
+    def time(self) -> float:
+        """Virtual seconds since the loop was made."""
+        return self._virtual
+
+    def _jump(self) -> bool:
+        if self._holds > self._parked:
+            return False
+        timers: list[asyncio.TimerHandle] = getattr(self, "_scheduled")  # noqa: B009
+        if not timers:
+            return False
+        self._virtual = max(self._virtual, timers[0].when())
+        return True
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """No jump while this is open: for work that the loop cannot see."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+
+    @contextmanager
+    def parked(self, peer: Any) -> Iterator[None]:
+        """While open, an answer to `peer` waits for time to pass, so a thread behind that peer holds nothing.
+
+        Peers that are connections of this very loop never held anything, and change nothing.
+        """
+        outside = peer not in self._own
+        self._parked += outside
+        try:
+            yield
+        finally:
+            self._parked -= outside
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        """As asyncio's, and time stands still until the work is done and its result was seen here."""
+        future = super().run_in_executor(executor, func, *args)
+        self._holds += 1
+        future.add_done_callback(self._released)
+        return future
+
+    def _released(self, _: asyncio.Future[Any]) -> None:
+        self._holds -= 1
+
+    async def create_connection(self, *args: Any, **kwargs: Any) -> Any:
+        """As asyncio's; remembers the connection as one of our own."""
+        transport, protocol = await super().create_connection(*args, **kwargs)
+        self._own[transport.get_extra_info("sockname")] = transport
+        return transport, protocol
+
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        with self.hold():
+            await super().shutdown_default_executor(*args)
+
+
+def run_virtual(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine to its end on a virtual loop of its own and returns what it returns."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(coroutine)

@@ -1,0 +1,121 @@
+"""The hosts' own addresses: one HTTP(S) server for each, that really closes when the host or its xapi is down.
+
+XML-RPC at / and /RPC2, JSON-RPC at /jsonrpc, and the GETs XAPI answers. Only bytes here; meaning is `dispatch.py`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from typing import Any
+
+from aiohttp import web
+
+from simulator.failure import ConnectionCut, Failure
+from simulator.machine import CLOSED, Machine
+from simulator.site import Site
+from simulator.wire import gets, jsonrpc, xml
+from simulator.wire.dispatch import BeforeDispatch, answer
+
+KEEP_ALIVE = 86400.0
+BROKEN = "<html><body><h1>HTTP 500 internal server error</h1>An unexpected error occurred.</body></html>"
+
+
+class Doorway:
+    """One host's address: listens while its door is open, and cuts every connection when it closes."""
+
+    def __init__(self, site: Site, machine: Machine, port: int, tls: ssl.SSLContext | None) -> None:
+        self.site = site
+        self.machine = machine
+        self.port = port
+        self._tls = tls
+        self._web = web.Server(self._handle, access_log=None, keepalive_timeout=KEEP_ALIVE)
+        self._listening: asyncio.Server | None = None
+        self._socket: socket.socket | None = None
+        self._opening: asyncio.Task[None] | None = None
+
+    def follow(self) -> None:
+        """Opens or closes as the machine's door says."""
+        wanted = self.machine.door != CLOSED and not self.machine.cut
+        if wanted and self._socket is None:
+            self._open()
+        elif not wanted and self._socket is not None:
+            self._close()
+
+    def _open(self) -> None:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((self.machine.address, self.port))
+        listener.listen(128)
+        listener.setblocking(False)
+        self._socket = listener
+        self._opening = asyncio.get_running_loop().create_task(self._listen(listener))
+
+    async def _listen(self, listener: socket.socket) -> None:
+        if self._socket is listener:
+            loop = asyncio.get_running_loop()
+            self._listening = await loop.create_server(self._web, sock=listener, ssl=self._tls)
+
+    def _close(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._listening is not None:
+            self._listening.close()
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = self._listening = self._opening = None
+        for connection in list(self._web.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    async def end(self) -> None:
+        """Closes for good."""
+        if self._socket is not None:
+            self._close()
+        await self._web.shutdown(0.2)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        body = await request.read()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        try:
+            if request.method == "GET":
+                return await gets.answer(self.site, self.machine, request)
+            if request.path == "/jsonrpc":
+                return reply(await self._json(body, headers, peer_of(request)), "application/json")
+            if request.path in ("/", "/RPC2"):
+                return reply(await self._xml(body, headers, peer_of(request)), "text/xml")
+        except xml.Malformed:
+            return web.Response(status=500, text=BROKEN, content_type="text/html")
+        except ConnectionCut:
+            if request.transport is not None:
+                request.transport.abort()
+        return web.Response(status=404, text="<html><body><h1>404 not found</h1></body></html>", content_type="text/html")
+
+    async def _xml(self, body: bytes, headers: dict[str, str], peer: Any) -> str:
+        method, params = xml.read_call(body)
+        try:
+            result = await answer(self.site, self.machine, method, params, {**headers, "x-wire": "xml"}, peer)
+        except Failure as refused:
+            return xml.failure(refused.details)
+        return xml.bare(result) if method == "system.listMethods" else xml.success(result)
+
+    async def _json(self, body: bytes, headers: dict[str, str], peer: Any) -> str:
+        question = jsonrpc.read_call(body)
+        try:
+            result = await answer(self.site, self.machine, question.method, question.params,
+                                  {**headers, "x-wire": "json"}, peer)
+        except BeforeDispatch as refused:
+            return jsonrpc.before_dispatch(refused.details)
+        except Failure as refused:
+            return jsonrpc.failure(question, refused.details)
+        return jsonrpc.success(question, result)
+
+
+def peer_of(request: web.BaseRequest) -> Any:
+    return request.transport.get_extra_info("peername") if request.transport is not None else None
+
+
+def reply(text: str, content_type: str) -> web.Response:
+    headers = {"Content-Type": content_type, "Access-Control-Allow-Origin": "*"}
+    return web.Response(body=text.encode(), headers=headers)
