@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cli.scene import ENDED, OPEN, Scene, StepLine, TurnLine, VMLine
-from cli.telling import count, plain, span_words
+from cli import boxes
+from cli.scene import ENDED, OPEN, Scene, StepLine, TurnLine
+from cli.telling import plain, span_words
 from shared.domain import acts
+from shared.domain.summary import RunSummary
 
 MARGIN = 2
-NARROWEST_COLUMN = 24
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -29,7 +28,7 @@ def draw(scene: Scene, now: float, *, width: int, height: int, beat: int = 0, fa
     hosts = _hosts(scene, beat)
     room = max(4, height - len(scene.turns) - 10)
     parts: list[RenderableType] = [_title(scene, now, factor), Text(), hosts, Text()]
-    vms = _vms(scene, width - 2 * MARGIN, room)
+    vms = boxes.vms(scene, width - 2 * MARGIN, room)
     if vms is not None:
         parts += [vms, Text()]
     parts += [_bar(scene, width - 2 * MARGIN), *_waiting(scene, now, beat)]
@@ -55,18 +54,24 @@ def _title(scene: Scene, now: float, factor: float) -> RenderableType:
     left.append("  ")
     left.append(plain(summary.pool_name if summary and summary.pool_name else scene.pool), style="bold")
     left.append(f"  run {scene.run}  ", style="dim")
-    if summary:
-        left.append_text(state_text(summary.state))
     right = Text(style="dim")
     if summary:
-        right.append(_elapsed((summary.ended_at or now) - summary.requested_at))
-        if factor != 1:
-            right.append(f"  (time runs {factor:g} times faster)")
-    grid = Table.grid(expand=True)
-    grid.add_column(ratio=1)
-    grid.add_column(justify="right")
+        left.append_text(state_text(summary.state))
+        right.append(_times(summary, now) + (f"  {factor:g}x" if factor != 1 else ""))
+    grid = Table.grid(expand=True, padding=(0, 1))
+    grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    grid.add_column(justify="right", no_wrap=True)
     grid.add_row(left, right)
     return grid
+
+
+def _times(summary: RunSummary, now: float) -> str:
+    if summary.ended_at is not None:
+        return f"took {_elapsed(summary.ended_at - summary.requested_at)}"
+    told = _elapsed(now - summary.requested_at)
+    if summary.estimated_end is not None and summary.estimated_end > now:
+        told += f"  about {span_words(summary.estimated_end - now)} to go"
+    return told
 
 
 def _elapsed(seconds: float) -> str:
@@ -79,26 +84,44 @@ def _elapsed(seconds: float) -> str:
 
 def _hosts(scene: Scene, beat: int) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
-    for _ in range(4):
-        grid.add_column(no_wrap=True)
-    grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    names = [_host_name(line) for line in scene.turns.values()]
+    for least in (1, min(24, max((len(name) for name in names), default=1)), 8, 5):
+        grid.add_column(no_wrap=True, overflow="ellipsis", min_width=least)
+    grid.add_column(no_wrap=True, overflow="ellipsis")
     if not scene.turns:
-        grid.add_row(_spin(beat), Text("reading the pool", style="cyan"), Text(), Text(), Text())
-    for line in scene.turns.values():
-        grid.add_row(*_host_row(scene, line, beat))
+        grid.add_row(_spin(beat), Text("reading the pool", style="cyan"))
+    for name, line in zip(names, scene.turns.values(), strict=True):
+        grid.add_row(*_host_row(scene, line, name, beat))
     for host in scene.left_alone:
         grid.add_row(Text("·", style="dim"), Text(plain(host), style="dim"), Text("nothing to do", style="dim"))
-    return grid
+    return Group(grid, *(Padding(strip, (0, 0, 0, 3)) for strip in _strips(scene)))
 
 
-def _host_row(scene: Scene, line: TurnLine, beat: int) -> tuple[Text, ...]:
+def _strips(scene: Scene) -> list[Text]:
+    """The phases of each turn that is open, with its host's name where there are several."""
+    going = [line for line in scene.turns.values() if line.begun and not line.ended]
+    names = [f"{plain(line.host)}  " if len(going) > 1 else "" for line in going]
+    return [Text(name).append_text(phases(scene.steps_of(line.turn))) for name, line in zip(names, going, strict=True)]
+
+
+def _host_name(line: TurnLine) -> Text:
     name = Text(plain(line.host), style="bold" if line.begun and not line.ended else "")
-    if line.master:
-        name.append(" master", style="dim")
+    return name.append(" master", style="dim") if line.master else name
+
+
+def _host_row(scene: Scene, line: TurnLine, name: Text, beat: int) -> tuple[Text, ...]:
     steps = scene.steps_of(line.turn)
     done = sum(step.state in ENDED for step in steps)
     share = Text(f"{done}/{len(steps)}" if steps else "", style="dim")
-    return _mark(line, beat), name, _stage(scene, line), share, phases(steps)
+    return _mark(line, beat), name, _stage(scene, line), share, _doing(scene, line)
+
+
+def _doing(scene: Scene, line: TurnLine) -> Text:
+    """What a turn is at; before it what it will be, after it how it went."""
+    if line.ended:
+        return Text(plain(line.sentence), style="dim" if line.ended == "done" else "red")
+    told = next((one.sentence for one in scene.summary.hosts if one.turn == line.turn), "") if scene.summary else ""
+    return Text(plain(told), style="") if line.begun else Text(line.ahead, style="dim")
 
 
 def _mark(line: TurnLine, beat: int) -> Text:
@@ -148,90 +171,6 @@ def _phase_style(part: Sequence[StepLine], done: int) -> str:
     if done or any(step.state in OPEN for step in part):
         return "bold cyan"
     return "dim"
-
-
-# --- VM by VM ---------------------------------------------------------------------------------------------------------
-
-
-def _vms(scene: Scene, width: int, room: int) -> RenderableType | None:
-    hosts = _hosts_with_vms(scene)
-    if not scene.vms:
-        return None
-    if hosts and len(hosts) * NARROWEST_COLUMN <= width:
-        each = width // len(hosts)
-        return Columns([_host_box(scene, host, name, each, room) for host, name in hosts], padding=0, equal=False)
-    return _moves(scene, room)
-
-
-def _hosts_with_vms(scene: Scene) -> list[tuple[str, str]]:
-    names = {line.host.uuid: plain(line.host) for line in scene.turns.values()}
-    names |= {host.uuid: plain(host) for host in scene.left_alone}
-    return list(names.items())
-
-
-def _host_box(scene: Scene, host: str, name: str, width: int, room: int) -> RenderableType:
-    away = scene.seen.get(host) in ("unreachable", "down")
-    vms = sorted(scene.on(host), key=lambda vm: (vm.to is None, vm.vm.name))
-    rows = room - 2
-    shown = vms if len(vms) <= rows else vms[: rows - 1]
-    lines = [_vm_line(scene, vm, host, width - 4) for vm in shown]
-    if len(vms) > len(shown):
-        lines.append(Text(f"… and {len(vms) - len(shown)} more", style="dim"))
-    if not vms:
-        lines.append(Text("does not answer" if away else "empty", style="yellow" if away else "dim"))
-    tallest = min(rows, _most_vms(scene))
-    lines += [Text() for _ in range(tallest - len(lines))]
-    title = Text(name, style="bold" if not away else "bold yellow")
-    style = "yellow" if away else "dim"
-    return Panel(Group(*lines), title=title, title_align="left", width=width, border_style=style, padding=(0, 1))
-
-
-def _most_vms(scene: Scene) -> int:
-    """The tallest a box has been or will be, so that boxes do not jump: one and a half times its own VMs."""
-    homes = [vm.home for vm in scene.vms.values()]
-    own = max((homes.count(host) for host in set(homes)), default=0)
-    now = max((len(scene.on(host)) for host, _ in _hosts_with_vms(scene)), default=0)
-    return max(now, own + (own + 1) // 2)
-
-
-def _vm_line(scene: Scene, vm: VMLine, host: str, width: int) -> Text:
-    name = plain(vm.vm)
-    if vm.to is not None:
-        return _moving_line(scene, vm, name, width)
-    text = Text(name, style="" if vm.home == host else "magenta", no_wrap=True, overflow="ellipsis")
-    if vm.home != host:
-        text.append(f"  of {_name_of(scene, vm.home)}", style="dim")
-    return text
-
-
-def _moving_line(scene: Scene, vm: VMLine, name: str, width: int) -> Text:
-    to = _name_of(scene, vm.to or "")
-    share = scene.share_of(vm.step)
-    text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(name, style="bold cyan")
-    text.append(f" → {to} ", style="cyan")
-    length = max(0, min(8, width - len(name) - len(to) - 4))
-    filled = round(share * length)
-    text.append("━" * filled, style="cyan")
-    text.append("─" * (length - filled), style="dim")
-    return text
-
-
-def _moves(scene: Scene, room: int) -> RenderableType:
-    """Where there are too many hosts for a box each: what moves now, and how many are away from home."""
-    moving = sorted((vm for vm in scene.vms.values() if vm.to is not None), key=lambda vm: vm.vm.name)
-    away = sum(vm.at != vm.home for vm in scene.vms.values())
-    told = f"{count(len(scene.vms), 'VM')}, {len(moving)} on the move, {away} away from home"
-    lines: list[Text] = [Text(told, style="dim")]
-    for vm in moving[: room - 1]:
-        line = Text(f"{_name_of(scene, vm.at or '')}: ", style="dim")
-        line.append_text(_moving_line(scene, vm, plain(vm.vm), 60))
-        lines.append(line)
-    return Group(*lines)
-
-
-def _name_of(scene: Scene, host: str) -> str:
-    return dict(_hosts_with_vms(scene)).get(host, host[:8])
 
 
 # --- the bar and the sentence -----------------------------------------------------------------------------------------
@@ -300,9 +239,9 @@ PHASES: tuple[tuple[str, frozenset[str]], ...] = (
     ("empty", frozenset({"migrate_vm.empty", "evacuate_rest"})),
     ("install", frozenset({"install_updates", "read_host"})),
     ("reboot", frozenset({"reboot_host"})),
-    ("await", frozenset({"await_host"})),
+    ("wait", frozenset({"await_host"})),
     ("check", frozenset({"check_gate"})),
     ("enable", frozenset({"enable_host"})),
-    ("bring home", frozenset({"migrate_vm.home"})),
+    ("home", frozenset({"migrate_vm.home"})),
 )
 """A turn's phases in their order, and the kinds of step that each holds; a kind that is new shows in no phase."""

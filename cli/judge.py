@@ -161,7 +161,8 @@ def _install(world: _World, line: Line) -> None:
 
 def _pool(world: _World, line: Line) -> None:
     setting = str(line["setting"])
-    world.before.setdefault(setting, line.get("value") if "before" not in line else line["before"])
+    at_the_start = not line.get("t")
+    world.before.setdefault(setting, line.get("value") if at_the_start else line.get("before"))
     world.settings[setting] = line.get("value")
 
 

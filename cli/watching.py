@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.live import Live
 
 from cli import client as client_
-from cli import drawing, output, scene, telling, view
+from cli import drawing, folding, output, scene, telling, view
 from cli.client import Client
 from cli.exits import WAITING_FOR_A_PERSON, Ending, Exit, Stop, of_outcome
 from shared.bus import port, wire
@@ -116,7 +116,7 @@ async def _follow(client: Client, watched: Watched, hear: Callable[[port.Stored,
                 recorded = wire.read_fact(stored)
             except Unreadable:
                 continue
-            watched.scene = scene.after(watched.scene, recorded.fact, recorded.at)
+            watched.scene = folding.after(watched.scene, recorded.fact, recorded.at)
             if getattr(recorded.fact, "run", run) == run and _has_begun(watched, recorded.fact):
                 hear(stored, recorded)
             if isinstance(recorded.fact, facts.RunEnded | facts.RunRefused):
@@ -136,7 +136,7 @@ async def _listen(client: Client, watched: Watched) -> None:
                 body = json.loads(message.data)
                 step = message.subject.rpartition(".")[2]
                 share, sentence = float(body.get("share", 0.0)), str(body.get("sentence", ""))
-                watched.scene = scene.with_progress(watched.scene, step, share, sentence)
+                watched.scene = folding.with_progress(watched.scene, step, share, sentence)
 
 
 async def _summarise(client: Client, watched: Watched) -> None:
@@ -144,7 +144,7 @@ async def _summarise(client: Client, watched: Watched) -> None:
     while True:
         summary = await client_.summary(client, watched.scene.pool, watched.scene.run)
         if summary is not None:
-            watched.scene = scene.with_summary(watched.scene, summary)
+            watched.scene = folding.with_summary(watched.scene, summary)
         watched.news.set()
         await asyncio.sleep(SUMMARY_EACH)
 
