@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from services.executor.holding import Hand, Holder
 from services.executor.steps import table
 from shared import service
 from shared.bus import port, wire
+from shared.clock import Clock
 from shared.domain import facts
 from shared.domain.commands import DoStep
 from shared.domain.errors import GiveUp, Unreadable
@@ -30,6 +33,21 @@ UNREADABLE_AGAIN = 5.0
 Key = tuple[str, str, str, int]
 
 
+class Login(Protocol):
+    """Opens a session; `client.login` in life, a double in the tests of the guards."""
+
+    async def __call__(
+        self,
+        access: Access,
+        *,
+        members: Iterable[str],
+        run: str,
+        step: str,
+        clock: Clock,
+        saw: Callable[[frozenset[str]], None],
+    ) -> Pool: ...
+
+
 async def serve(context: Context) -> None:
     """Take orders until the context is stopped; what is in hand then is given back."""
     await service.until_stopped(context, Executor(context).run())
@@ -38,8 +56,9 @@ async def serve(context: Context) -> None:
 class Executor:
     """One executor: what it has in hand, and which addresses it has seen in which pool."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, login: Login = client.login) -> None:
         self._context = context
+        self._login = login
         self._hands: dict[Key, Hand] = {}
         self._working: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -134,7 +153,7 @@ class Executor:
             )
         how = Access(access.url, access.username, access.password, access.ca_file, access.fingerprint)
         known = await self._known(command.pool)
-        return await client.login(
+        return await self._login(
             how,
             members=known,
             saw=lambda addresses: self._saw(command.pool, addresses),

@@ -100,7 +100,7 @@ FAULTS: Mapping[str, Fault] = {
     "TOO_BUSY": Fault("the pool is too busy", again=15),
     # Who asks.
     "SESSION_AUTHENTICATION_FAILED": Fault(
-        "the pool refused the user {0} or its password; put right username and password_file in rota.toml",
+        "the pool refused the user or the password; put right username and password_file in rota.toml",
         who=CONFIGURATION,
     ),
     "RBAC_PERMISSION_DENIED": Fault(
@@ -147,7 +147,6 @@ FAULTS: Mapping[str, Fault] = {
     "HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED": Fault("HA needs {0} to be shared by every host", again=60, who=STORAGE),
     "HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED": Fault("HA needs the network {0} on every host", who=NETWORK),
     "LICENCE_RESTRICTION": Fault("the pool's licence does not allow it ({0})"),
-    "LICENSE_RESTRICTION": Fault("the pool's licence does not allow it ({0})"),
     # Plugins, and what is gone.
     "XENAPI_MISSING_PLUGIN": Fault("the host has no plugin {0}; install the package xcp-ng-xapi-plugins"),
     "UNKNOWN_XENAPI_PLUGIN_FUNCTION": Fault("the host's plugin does not know {0}; update xcp-ng-xapi-plugins"),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from services.executor.work import Ended, Owed, Work
 from shared.domain import acts
+from shared.domain.acts import Setting
 from shared.domain.errors import GiveUp, TryAgain
 from shared.domain.facts import Debt
 from shared.domain.model import HA, PoolSettings
@@ -96,8 +95,6 @@ def _is_as_noted(act: acts.RestorePoolSetting, now: PoolSettings) -> bool:
         return now.wlb_enabled == (act.before != "false")
     return now.auto_poweron == act.before
 
-
-Setting = Literal["ha", "wlb", "auto_poweron"]
 
 _NAMES: dict[Setting, str] = {
     "ha": "High availability",
