@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from shared import settings
 
 SERVICES = ("planner", "executor", "watcher", "reporter")
 REAL = ("docker-compose.yml",)
@@ -112,6 +115,19 @@ def test_the_demo_touches_nothing_of_a_real_installation(real: dict[str, Any], d
     )
     sources = {volume["source"] for name in SERVICES for volume in demo["services"][name]["volumes"]}
     assert {Path(source).name for source in sources} == {"demo.toml", "reports"}
+
+
+def test_the_demos_settings_name_what_its_compose_file_starts(repository: Path, demo: dict[str, Any]) -> None:
+    """The pool's address is the simulator's first host, the mail server is the catcher, the password is given."""
+    said = settings.read(repository / "docker" / "demo.toml", {})
+    services = demo["services"]
+    words = services["simulator"]["command"]
+    option = dict(itertools.pairwise(words))
+    assert said.pool["demo"].url == f"http://127.{option['--block']}.1:{option['--port']}"
+    catcher = said.mail["catcher"]
+    assert f"0.0.0.0:{catcher.port}" in services[catcher.host]["command"]
+    for name in ("executor", "watcher", "reporter"):
+        assert said.pool["demo"].password_env in services[name]["environment"]
 
 
 def _mounted(composed: dict[str, Any], name: str) -> set[str]:
