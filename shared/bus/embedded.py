@@ -134,14 +134,14 @@ async def _start_on(binary: Path, folder: Path, port: int, extra: str, within: f
 
 
 def _config(folder: Path, port: int, extra: str) -> str:
-    quoted = {name: json.dumps(str(folder.absolute() / name)) for name in ("jetstream", "ports")}
     (folder / "ports").mkdir(exist_ok=True)
+    here = folder.absolute()
     return f"""# Written at each start.
 server_name: rota
 listen: "{LOOPBACK}:{port}"
-ports_file_dir: {quoted["ports"]}
+ports_file_dir: {json.dumps(str(here / "ports"))}
 jetstream {{
-  store_dir: {quoted["jetstream"]}
+  store_dir: {json.dumps(str(here))}
   sync_interval: always
 }}
 {extra}

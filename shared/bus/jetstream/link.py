@@ -53,6 +53,11 @@ class Refusal(BusRefused):
         super().__init__(f"The bus refused: {description} (error {err_code}).")
         self.code, self.err_code, self.description = code, err_code, description
 
+    @property
+    def passes(self) -> bool:
+        """Whether time may heal it."""
+        return self.code == 503 or self.err_code in WAITS_FOR
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -131,13 +136,9 @@ class Link:
         return lambda: self._wakes.discard(wake)
 
     async def close(self, within: float = 3.0) -> None:
-        """Send what is waiting to be sent, and disconnect; never longer than `within` seconds each."""
+        """Send what is waiting to be sent, and disconnect; never longer than `within` seconds."""
         self.closing = True
         self._end(f"The bus client '{self.name}' was closed.")
-        with contextlib.suppress(TimeoutError, *_NO_ANSWER):
-            if self.nc.is_connected:
-                async with asyncio.timeout(within):
-                    await self.nc.flush()
         with contextlib.suppress(TimeoutError, *_NO_ANSWER):
             async with asyncio.timeout(within):
                 await self.nc.close()
@@ -170,20 +171,30 @@ class Link:
         """One request to JetStream's API. Raises Unanswered, Refusal, BusClosed."""
         return decode(await self.ask(f"$JS.API.{verb}", json.dumps(body or {}).encode()))
 
-    async def insist(self, question: Callable[[], Awaitable[Any]]) -> Any:
+    async def insist(self, question: Callable[[], Awaitable[Any]], within: float | None = None) -> Any:
         """Put a question that changes nothing, or may be put twice, until it is answered. A refusal that time may heal
-        (no JetStream yet, no leader, not yet made) counts as no answer. Raises Refusal for others, BusClosed."""
-        for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
-            try:
-                return await question()
-            except Unanswered as error:
-                log.debug("%s: %s", self.name, error)
-            except Refusal as refusal:
-                if refusal.code != 503 and refusal.err_code not in WAITS_FOR:
-                    raise
-                self.warn(f"The bus is there but cannot serve yet: {refusal.description}. Waiting for it.")
-            await self.changed.wait(asyncio.get_running_loop().time() + pause)
-        raise AssertionError("endless")
+        (no JetStream yet, no leader, no room, not yet made) counts as no answer.
+
+        Raises Refusal for others, BusClosed, and BusUnreachable after `within` seconds.
+        """
+        reason = "nobody answers"
+        try:
+            async with asyncio.timeout(within):
+                for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
+                    try:
+                        return await question()
+                    except Unanswered as error:
+                        reason = str(error)
+                        self.note(reason)
+                    except Refusal as refusal:
+                        reason = refusal.description
+                        if not refusal.passes:
+                            raise
+                        self.warn(f"The bus is there but cannot serve yet: {reason}. Waiting for it.")
+                    await self.changed.wait(asyncio.get_running_loop().time() + pause)
+        except TimeoutError:
+            pass
+        raise BusUnreachable(f"The bus did not do it within {within:g} s: {reason}.")
 
     async def hint(self, subject: str, data: bytes, reply: str = "") -> None:
         """Send something that may be lost, and is when the line is down."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.bus import streams
 from shared.bus.jetstream.link import Link, Refusal, Unanswered, decode
-from shared.bus.port import BusRefused, BusUnreachable, Guard, GuardLost, Message, OutcomeUnknown
+from shared.bus.port import Guard, GuardLost, Message, OutcomeUnknown
 
 MSG_ID = "Nats-Msg-Id"
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
@@ -38,11 +38,7 @@ class Writer:
 
     async def store(self, message: Message, within: float | None = None) -> int:
         """Publish until it is stored; safe because `message` carries an id. Raises BusUnreachable, BusRefused."""
-        try:
-            async with asyncio.timeout(within):
-                answer = await self._link.insist(lambda: self._publish(message, message.headers))
-        except TimeoutError:
-            raise BusUnreachable(f"The bus did not answer within {within:g} s.") from None
+        answer = await self._link.insist(lambda: self._publish(message, message.headers), within)
         return int(answer["seq"])
 
     async def append_guarded(self, messages: Sequence[Message], guard: Guard) -> int:
@@ -73,6 +69,8 @@ class Writer:
         except Unanswered as error:
             raise OutcomeUnknown(str(error)) from error
         except Refusal as refusal:
+            if refusal.passes:
+                self._link.warn(f"The bus takes nothing just now: {refusal.description}.")
             raise meaning(refusal) from refusal
         if answer.get("duplicate"):
             raise OutcomeUnknown("the message id was seen before")
@@ -102,9 +100,9 @@ def meaning(refusal: Refusal) -> Exception:
     if refusal.err_code in LOST:
         told = re.search(r"wrong last sequence: (\d+)", refusal.description)
         return GuardLost(int(told[1]) if told else None)
-    if refusal.err_code in UNKNOWN or refusal.code == 503:
+    if refusal.err_code in UNKNOWN or refusal.passes:
         return OutcomeUnknown(refusal.description)
-    return BusRefused(f"The bus refused: {refusal.description} (error {refusal.err_code}).")
+    return refusal
 
 
 LOST = frozenset(

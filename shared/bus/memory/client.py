@@ -112,7 +112,7 @@ class MemoryBus:
             async with asyncio.timeout(within):
                 written = await self.do("append", message.subject, lambda: self.server.write(stream, [marked]))
         except TimeoutError:
-            raise BusUnreachable(f"The bus did not answer within {within} s.") from None
+            raise BusUnreachable(f"The bus did not do it within {within:g} s: nobody answers.") from None
         return written.seq
 
     async def append_guarded(self, messages: Sequence[Message], guard: Guard) -> int:

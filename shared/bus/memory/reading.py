@@ -57,6 +57,7 @@ class Follower:
             else:
                 await self._bus.before("see", sent.subject)
                 await _reach(self._bus)
+                await self._bus.after("see", sent.subject)
                 self._position = self._seen = sent.seq
                 return sent
 
@@ -128,6 +129,8 @@ class Taker:
             await _reach(self._bus)
             given = self._consumer.pull(loop.time())
             if given is not None:
+                await self._bus.before("deliver", given[0].subject)
+                await self._bus.after("deliver", given[0].subject)
                 return Taken(self._bus, self._consumer, *given)
             await self._bus.server.bell.wait(self._consumer.next_due())
 
