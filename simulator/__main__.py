@@ -29,6 +29,10 @@ def arguments(told: list[str]) -> argparse.Namespace:
     return parser.parse_args(told)
 
 
+def tell(sentence: str) -> None:
+    sys.stderr.write(sentence + "\n")
+
+
 async def serve(told: argparse.Namespace) -> None:
     """Runs until SIGTERM or SIGINT."""
     stop = asyncio.Event()
@@ -36,27 +40,28 @@ async def serve(told: argparse.Namespace) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     if told.factor > 100:
-        print("Above factor 100 the order in which clients and world meet belongs to the machine.", file=sys.stderr)
+        tell("Above factor 100 the order in which clients and world meet belongs to the machine.")
     async with running(
         told.world, drive="manual" if told.manual else "wall", factor=told.factor, seed=told.seed,
         journal=told.journal, tls=told.tls, port=told.port, control_port=told.control_port, block=told.block,
     ) as simulation:
-        print(json.dumps(simulation.line()), flush=True)
+        sys.stdout.write(json.dumps(simulation.line()) + "\n")
+        sys.stdout.flush()
         await stop.wait()
 
 
 def main(told: list[str]) -> int:
     options = arguments(told)
     if not options.world:
-        print("Say which world: a file, or one of " + ", ".join(shipped()) + ".", file=sys.stderr)
+        tell(f"Say which world: a file, or one of {', '.join(shipped())}.")
         return 2
     if not 0 < options.factor <= 1000:
-        print(f"--factor must be above 0 and at most 1000, and is {options.factor:g}.", file=sys.stderr)
+        tell(f"--factor must be above 0 and at most 1000, and is {options.factor:g}.")
         return 2
     try:
         asyncio.run(serve(options))
     except (WorldError, NoAddress) as wrong:
-        print(wrong, file=sys.stderr)
+        tell(str(wrong))
         return 2
     return 0
 

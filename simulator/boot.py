@@ -143,10 +143,11 @@ async def refresh_database(site: Site, machine: Machine, *, booted: bool) -> Non
     world.change("host", machine.ref, other_config=kept)
     await site.scheduler.sleep(0.2)
     kept = dict(world.record("host", machine.ref)["other_config"])
-    times = {"boot_time": boot_time(site, machine), "agent_start_time": ocaml_float(float(int(machine.agent_started_at)))}
+    started = ocaml_float(float(int(machine.agent_started_at)))
+    times = {"boot_time": boot_time(site, machine), "agent_start_time": started}
     features = str(machine.faults.get("cpu_features", machine.spec.cpu_features))
     cpu = dict(world.record("host", machine.ref)["cpu_info"])
-    cpu |= {key: features for key in ("features_pv", "features_hvm", "features_pv_host", "features_hvm_host")}
+    cpu |= dict.fromkeys(("features_pv", "features_hvm", "features_pv_host", "features_hvm_host"), features)
     world.change("host", machine.ref, software_version=software_version(machine, site.profile),
                  other_config={**kept, **times}, cpu_info=cpu, address=machine.address)
     control = world.record("host", machine.ref)["control_domain"]
@@ -279,6 +280,7 @@ def power_loss(site: Site, machine: Machine, cause: str) -> None:
     """The plug is pulled: VMs are dead at once, the database learns it later."""
     lost = site.guests(machine.ref)
     machine.lost_vms.update(lost)
+    site.mourned.update(lost)
     site.journal_host(machine, "down", cause)
     for vm in lost:
         record = site.world.record("VM", vm)

@@ -19,7 +19,7 @@ from simulator.site import Site, is_guest, refresh_host
 from simulator.values import GIB, MIB, moment, ocaml_float
 from simulator.world import World
 
-SHARED_TYPES = ("nfs", "lvmoiscsi", "lvmohba", "lvmofcoe", "smb", "cephfs", "gfs2", "linstor", "moosefs", "iso", "glusterfs")
+SHARED_TYPES = ("nfs", "lvmoiscsi", "lvmohba", "lvmofcoe", "smb", "cephfs", "gfs2", "linstor", "moosefs", "iso")
 
 
 def build(spec: WorldSpec, clock: Clock, journal: Journal, seed: str, addresses: list[str]) -> Site:
@@ -72,7 +72,8 @@ def build_host(site: Site, spec: HostSpec, address: str) -> Machine:
     )
     machine = Machine(
         name=spec.name, ref=ref, spec=spec, address=address, xapi=Group(site.scheduler, f"xapi of {spec.name}"),
-        system=Group(site.scheduler, spec.name), hardware=Group(site.scheduler, spec.name), installed=dict(installed), running=dict(running),
+        system=Group(site.scheduler, spec.name), hardware=Group(site.scheduler, spec.name),
+        installed=dict(installed), running=dict(running),
         offered=machines.offered_at_start(spec, profile), clock_offset=spec.clock_offset,
         boot_seconds=spec.boot, install_seconds=spec.install,
     )
@@ -157,7 +158,8 @@ def build_sr(site: Site, spec: SrSpec) -> None:
 
 def device_config(spec: SrSpec) -> dict[str, str]:
     if spec.type in ("nfs", "iso"):
-        return {"server": spec.served_by or "nas.example", "serverpath": f"/export/{spec.name.lower().replace(' ', '-')}"}
+        path = f"/export/{spec.name.lower().replace(' ', '-')}"
+        return {"server": spec.served_by or "nas.example", "serverpath": path}
     return {"device": "/dev/sda3"} if spec.host else {"target": "san.example"}
 
 

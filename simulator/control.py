@@ -1,4 +1,7 @@
-"""The simulator's own small HTTP server on 127.0.0.1: look at the world, read the journal, order faults, turn the clock."""
+"""The simulator's own small HTTP server on 127.0.0.1.
+
+It looks at the world, reads the journal, orders faults and turns the clock; it is no part of XAPI.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,9 @@ def state(site: Site) -> dict[str, Any]:
             "installed": {name: one.evr for name, one in machine.installed.items()},
             "running": {name: machine.running[name].evr for name in ("xapi-core", "xen-hypervisor", "kernel")},
         }
-    vms = {record["name_label"]: {"state": record["power_state"].lower(), "host": site.name("host", record["resident_on"])}
-           for _, record in world.all("VM") if is_guest(record)}
+    guests = [record for _, record in world.all("VM") if is_guest(record)]
+    vms = {one["name_label"]: {"state": one["power_state"].lower(), "host": site.name("host", one["resident_on"])}
+           for one in guests}
     pool = site.pool_record
     return {"t": round(site.clock.seconds(), 6), "hosts": hosts, "vms": vms,
             "pool": {"name": pool["name_label"], "ha_enabled": pool["ha_enabled"], "wlb_enabled": pool["wlb_enabled"],

@@ -106,7 +106,8 @@ FLAG = Kind(plain(bool, "true or false"), {"type": "boolean"})
 WHOLE = Kind(plain(int, "a whole number"), {"type": "integer"})
 SECONDS = Kind(plain((int, float), "a number of seconds"), {"type": "number"})
 SIZE = Kind(lambda value: int(measured(value, UNITS, "64 GiB")), {"type": "string", "pattern": "^[0-9.]+ *[KMGT]?i?B$"})
-RATE = Kind(lambda value: measured(value, RATES, "10 Gbit/s"), {"type": "string", "pattern": "^[0-9.]+ *[kMG]?(bit|B|iB)/s$"})
+RATE = Kind(lambda value: measured(value, RATES, "10 Gbit/s"),
+            {"type": "string", "pattern": "^[0-9.]+ *[kMG]?(bit|B|iB)/s$"})
 ANY = Kind(lambda value: value, {})
 SETTING = Kind(lambda value: str(value).lower() if isinstance(value, bool) else str(value),
                {"type": ["string", "boolean", "number"]})
@@ -235,17 +236,20 @@ class PoolSpec:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldSpec:
     name: str = key(TEXT, "What this world is called.", "world")
-    profile: str = key(TEXT, "The API generation: xcp-ng-8.2, xcp-ng-8.3, xcp-ng-current or xenserver-8.", "xcp-ng-current")
+    profile: str = key(TEXT, "The API generation: xcp-ng-8.2, xcp-ng-8.3, xcp-ng-current or xenserver-8.",
+                       "xcp-ng-current")
     username: str = key(TEXT, "The user that may log in.", "root")
     password: str = key(TEXT, "That user's password.", "simulated")
     pool: PoolSpec = key(section(PoolSpec), "The pool and its settings.", PoolSpec())
     hosts: tuple[HostSpec, ...] = key(list_of(section(HostSpec)), "The hosts.")
-    networks: tuple[NetworkSpec, ...] = key(list_of(section(NetworkSpec)), "The networks.",
-                                            (NetworkSpec(name="Pool-wide network associated with eth0", management=True),))
+    networks: tuple[NetworkSpec, ...] = key(
+        list_of(section(NetworkSpec)), "The networks.",
+        (NetworkSpec(name="Pool-wide network associated with eth0", management=True),))
     srs: tuple[SrSpec, ...] = key(list_of(section(SrSpec)), "The SRs.",
                                   (SrSpec(name="Shared NFS", default=True),))
     vms: tuple[VmSpec, ...] = key(list_of(section(VmSpec)), "The VMs.", ())
-    faults: tuple[Mapping[str, Any], ...] = key(list_of(map_of(ANY)), "What goes wrong and when: at, kind and its words.", ())
+    faults: tuple[Mapping[str, Any], ...] = key(
+        list_of(map_of(ANY)), "What goes wrong and when: at, kind and its words.", ())
 
 
 WORLD = section(WorldSpec)

@@ -104,7 +104,8 @@ def fair_shares(flows: dict[Flow, tuple[tuple[str, ...], float]], widths: dict[s
         share = min((room[pipe] / count for pipe, count in users.items() if pipe in room), default=float("inf"))
         limited = [flow for flow, (_, ceiling) in open_.items() if ceiling <= share]
         if not limited:
-            tight = {pipe for pipe, count in users.items() if pipe in room and room[pipe] / count <= share * (1 + 1e-12)}
+            nearly = share * (1 + 1e-12)
+            tight = {pipe for pipe, count in users.items() if pipe in room and room[pipe] / count <= nearly}
             limited = [flow for flow, (pipes, _) in open_.items() if tight.intersection(pipes)]
         for flow in limited:
             pipes, ceiling = open_.pop(flow)

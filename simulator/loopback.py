@@ -46,8 +46,8 @@ def claim(block: str = "") -> Block:
         except OSError as refused:
             lock.close()
             if refused.errno == errno.EADDRNOTAVAIL:
-                raise NoAddress(f"The loopback addresses {prefix}.* do not exist on this machine; add one for each host, "
-                                f"as in 'sudo ifconfig lo0 alias {prefix}.1'.") from None
+                raise NoAddress(f"The loopback addresses {prefix}.* do not exist on this machine; add one for each "
+                                f"host, as in 'sudo ifconfig lo0 alias {prefix}.1'.") from None
             continue
         return Block(prefix, lock)
     raise NoAddress(f"The loopback block 127.{block}.0/24 is in use by another simulator." if block
@@ -56,12 +56,13 @@ def claim(block: str = "") -> Block:
 
 def free_port(addresses: list[str], wanted: int = 0) -> int:
     """A port that is free on every one of these addresses; raises NoAddress when the wanted one is not."""
+    reason = "no port was free"
     for _ in range(1 if wanted else TRIES):
         try:
             return try_port(addresses, wanted)
         except OSError as refused:
-            reason = refused
-    raise NoAddress(f"Port {wanted} cannot be used on {addresses[0]}: {reason.strerror}.")
+            reason = refused.strerror or reason
+    raise NoAddress(f"Port {wanted} cannot be used on {addresses[0]}: {reason}.")
 
 
 def try_port(addresses: list[str], wanted: int) -> int:

@@ -114,7 +114,7 @@ def software_version(machine: Machine, profile: Profile) -> dict[str, str]:
         "product_version": profile.product_version,
         "product_version_text": ".".join(profile.product_version.split(".")[:2]),
         "product_version_text_short": ".".join(profile.product_version.split(".")[:2]),
-        "platform_name": "XCP" if profile.brand == "XCP-ng" else "XCP",
+        "platform_name": "XCP",
         "platform_version": profile.platform_version,
         "product_brand": profile.brand,
         "build_number": "release/8.3" if profile.brand == "XCP-ng" else "stream",

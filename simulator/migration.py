@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from simulator import tasks, vms
-from simulator.faulttable import take
 from simulator.failure import NULL, Failure
+from simulator.faulttable import take
 from simulator.machine import Machine
 from simulator.operations import release
 from simulator.processes import Gone, Process
@@ -83,8 +83,9 @@ async def copy(site: Site, migration: Migration) -> None:
             migration.vm, migration.source.ref, migration.target.ref, "simulated failure")))
     await site.scheduler.sleep(SETUP)
     size = memory_of(site, migration.vm) * (COMPRESSED if migration.compress else 1.0) + migration.extra_bytes
-    pipes = (f"{migration.source.name} out", f"{migration.target.name} in")
-    pipes = pipes if migration.source is not migration.target else (f"{migration.source.name} disk",)
+    pipes: tuple[str, ...] = (f"{migration.source.name} out", f"{migration.target.name} in")
+    if migration.source is migration.target:
+        pipes = (f"{migration.source.name} disk",)
     flow = site.flows.begin(pipes, size, min(migration.source.spec.stream, migration.target.spec.stream))
     hang = take(site, "migration_hangs", vm=name)
     try:
@@ -114,7 +115,8 @@ def finish(site: Site, migration: Migration, began: float, outcome: str) -> None
     if not site.world.has("VM", migration.vm):
         return
     record = site.world.record("VM", migration.vm)
-    site.journal.write("migration", vm=record["name_label"], **{"from": migration.source.name}, to=migration.target.name,
+    ends = {"from": migration.source.name, "to": migration.target.name}
+    site.journal.write("migration", vm=record["name_label"], **ends,
                        began=round(began, 6), ended=round(site.clock.seconds(), 6), outcome=outcome)
     if migration.moved:
         vms.settle(site, migration.vm, record["power_state"], migration.target.ref, migration.cause)

@@ -6,7 +6,6 @@ Order and codes of the check: xen-api ocaml/xapi/xapi_vm_lifecycle.ml check_oper
 from __future__ import annotations
 
 from simulator.failure import NULL, Failure
-
 from simulator.site import Site
 from simulator.values import Record
 

@@ -52,7 +52,7 @@ class Process:
         self._step(lambda: self._act.send(value))
 
     def throw(self, error: BaseException) -> None:
-        """Raises `error` inside the process where it waits; one that is in the middle of an act gets it when it waits next."""
+        """Raises `error` inside the process where it waits; in the middle of an act, when it waits next."""
         if getattr(self._act, "cr_running", False):
             self._doom = error
         elif not self.done:
@@ -73,7 +73,7 @@ class Process:
             self.result = end.value
         except (Failure, Gone, Cancelled) as refused:
             self.error = refused
-        except Exception as bug:  # a broken act ends itself alone, and is told when the simulation ends
+        except Exception as bug:  # noqa: BLE001 - a broken act ends itself alone, and is told when the simulation ends
             self._scheduler.clock.bugs.append(bug)
             self.error = Failure("INTERNAL_ERROR", repr(bug))
         finally:

@@ -60,6 +60,9 @@ class Call:
         return sum(param.required for param in self.params)
 
 
+Implied = tuple[str, str, tuple[Param, ...], Version]
+
+
 @dataclass(frozen=True, slots=True)
 class Schema:
     """The classes with their fields, and every call, of one xapi version."""
@@ -95,7 +98,9 @@ def default_of(type_: str, text: str) -> Any:
         return json.loads(text)
     if type_ == "set(int)":
         return [int(part) for part in text.strip("{}").split(";")]
-    convert = {"int": int, "float": float, "bool": lambda word: word == "true", "datetime": DateTime}
+    if type_ == "bool":
+        return text == "true"
+    convert: dict[str, type] = {"int": int, "float": float, "datetime": DateTime}
     return convert.get(type_, str)(text)
 
 
@@ -145,7 +150,7 @@ def read_calls(fields: dict[str, dict[str, Field]]) -> dict[str, Call]:
 def implied(name: str, marks: list[str], fields: dict[str, Field]) -> list[Call]:
     """The calls XAPI generates for a class: getters, setters, lookups (xen-api ocaml/idl/datamodel_utils.ml)."""
     self_ = Param("self", f"ref:{name}")
-    found: list[tuple[str, str, tuple[Param, ...], Version]] = []
+    found: list[Implied] = []
     if "get_all" in marks:
         found.append(("get_all", f"set(ref:{name})", (), ()))
         found.append(("get_all_records", f"map(ref:{name},record:{name})", (), ()))
@@ -164,10 +169,10 @@ def implied(name: str, marks: list[str], fields: dict[str, Field]) -> list[Call]
     return [Call(f"{name}.{method}", result, params, since, implicit=True) for method, result, params, since in found]
 
 
-def setters(one: Field, self_: Param) -> list[tuple[str, str, tuple[Param, ...], Version]]:
+def setters(one: Field, self_: Param) -> list[Implied]:
     if not one.writable:
         return []
-    found = [(f"set_{one.name}", "void", (self_, Param("value", one.type)), one.since)]
+    found: list[Implied] = [(f"set_{one.name}", "void", (self_, Param("value", one.type)), one.since)]
     if one.is_map:
         key, value = one.type[4:-1].split(",", 1)
         added = (self_, Param("key", key), Param("value", value))

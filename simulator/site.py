@@ -50,6 +50,7 @@ class Site:
         self.migrations: list[Migration] = []
         self.armed: list[dict[str, Any]] = []
         self.deaf_guests: set[str] = set()
+        self.mourned: set[str] = set()
         self.unreachable_srs: set[str] = set()
         self.degraded_srs: set[str] = set()
         self.nature = Group(self.scheduler, "nature")
@@ -99,7 +100,7 @@ class Site:
 
     def chance(self, *key: object) -> random.Random:
         """Randomness that belongs to a key: the same on every run, whatever else happens."""
-        return random.Random("/".join(str(part) for part in (self.world.seed, *key)))
+        return random.Random("/".join(str(part) for part in (self.world.seed, *key)))  # noqa: S311 - must repeat
 
     def count(self, what: str) -> int:
         """1 the first time it is asked about `what`, then 2, and so on."""

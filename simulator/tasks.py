@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.failure import NULL, Failure
 from simulator.processes import Cancelled, Process
-from simulator.values import DateTime
 from simulator.values import NEVER as NEVER_TEXT
+from simulator.values import DateTime
 
 if TYPE_CHECKING:
     from simulator.site import Site
@@ -54,7 +54,8 @@ def succeed(site: Site, task: str, result: str = "") -> None:
 def fail(site: Site, task: str, details: list[str]) -> None:
     cancelled = details[0] == "TASK_CANCELLED"
     trace = f"(((process xapi)(filename ocaml/xapi/simulated.ml)(line 1)))({details[0]})"
-    finish(site, task, status="cancelled" if cancelled else "failure", error_info=details, progress=1.0, backtrace=trace)
+    status = "cancelled" if cancelled else "failure"
+    finish(site, task, status=status, error_info=details, progress=1.0, backtrace=trace)
 
 
 def finish(site: Site, task: str, **told: Any) -> None:

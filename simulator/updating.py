@@ -63,8 +63,8 @@ async def install(site: Site, machine: Machine, packages: list[Package], command
         site.journal.write("install", host=machine.name, packages=names, outcome=outcome)
     if fails:
         code = str(fails.get("code", 1))
-        raise Failure(code, f"Command '{command}' failed with code: {code}",
-                      "stdout: '', stderr: 'Error downloading packages: no more mirrors to try.'", "Traceback (simulated)")
+        said = "stdout: '', stderr: 'Error downloading packages: no more mirrors to try.'"
+        raise Failure(code, f"Command '{command}' failed with code: {code}", said, "Traceback (simulated)")
     if not empty:
         machine.install(packages)
     if take(site, "xen_incompatible", host=machine.name):

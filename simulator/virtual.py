@@ -11,10 +11,13 @@ import selectors
 import time
 import weakref
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
 EPOCH = 1767225600.0
 """2026-01-01T00:00Z: the Unix second that second 0 of a virtual loop stands for."""
 
@@ -106,7 +109,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         finally:
             self._parked -= outside
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], R], *args: *Ts,
+    ) -> asyncio.Future[R]:
         """As asyncio's, and time stands still until the work is done and its result was seen here."""
         future = super().run_in_executor(executor, func, *args)
         self._holds += 1

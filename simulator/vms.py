@@ -8,7 +8,7 @@ from __future__ import annotations
 from simulator.build_vms import boot_flags, build_guest_metrics
 from simulator.failure import NULL, Failure
 from simulator.operations import refresh_vm
-from simulator.site import Site
+from simulator.site import Site, is_guest
 from simulator.values import moment
 
 STARTING, STOPPING, RESUMING, TOOLS_AFTER = 5.0, 2.0, 3.0, 20.0
@@ -43,7 +43,8 @@ def settle(site: Site, vm: str, state: str, host: str, cause: str) -> None:
 
 def journal_vm(site: Site, vm: str, cause: str) -> None:
     record = site.world.record("VM", vm)
-    if record["is_control_domain"] or record["is_a_template"] or record["is_a_snapshot"]:
+    if not is_guest(record) or (vm in site.mourned and record["power_state"] == "Halted"):
+        site.mourned.discard(vm)
         return
     site.journal.write("vm", vm=record["name_label"], state=record["power_state"].lower(),
                        host=site.name("host", record["resident_on"]), cause=cause)

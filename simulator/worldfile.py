@@ -95,12 +95,12 @@ def whole(spec: WorldSpec) -> None:
         raise Wrong(f"must be one of {', '.join(profiles.names())} and is {spec.profile!r}", "profile")
     if not spec.hosts:
         raise Wrong("needs at least one host", "hosts")
-    for word, rows in (("hosts", spec.hosts), ("vms", spec.vms), ("srs", spec.srs), ("networks", spec.networks)):
+    for word in ("hosts", "vms", "srs", "networks"):
         seen: set[str] = set()
-        for index, row in enumerate(rows):
-            if row.name in seen:
-                raise Wrong(f"is {row.name!r}, which another of them is called already", word, index, "name")
-            seen.add(row.name)
+        for index, name in enumerate([row.name for row in getattr(spec, word)]):
+            if name in seen:
+                raise Wrong(f"is {name!r}, which another of them is called already", word, index, "name")
+            seen.add(name)
     if sum(host.master for host in spec.hosts) > 1:
         raise Wrong("must name one master at most", "hosts")
     known(spec)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from simulator.calls import (
-    event,
     evacuation,
+    event,
     generic,
     host,
     message,

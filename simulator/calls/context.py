@@ -11,6 +11,7 @@ from typing import Any
 
 from simulator.failure import NULL, Failure
 from simulator.machine import Machine
+from simulator.processes import Process
 from simulator.site import Site
 
 Handler = Callable[..., Any]
@@ -27,6 +28,8 @@ class Context:
     headers: Mapping[str, str] = field(default_factory=dict)
     task: str = NULL
     originator: str = ""
+    told: list[Any] = field(default_factory=list)
+    process: Process | None = None
 
     def reach(self, host: str) -> Machine:
         """The machine of a host this call must be forwarded to, noted in its task.

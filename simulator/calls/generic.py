@@ -148,7 +148,8 @@ OPEN_FIELDS = {
         "ha_restart_priority", "ha_always_run", "actions_after_crash", "has_vendor_device", "HVM_boot_policy",
         "HVM_shadow_multiplier", "domain_type", "bios_strings", "suspend_VDI", "appliance", "groups",
         "VCPUs_at_startup", "VCPUs_max", "snapshot_schedule", "protection_policy")),
-    *(("VDI", name) for name in ("name_label", "name_description", "sharable", "read_only", "on_boot", "allow_caching")),
+    *(("VDI", name) for name in (
+        "name_label", "name_description", "sharable", "read_only", "on_boot", "allow_caching")),
     *(("SR", name) for name in ("name_label", "name_description", "physical_size", "shared")),
     *(("task", name) for name in ("other_config", "progress", "result", "error_info")),
     ("VBD", "mode"), ("PBD", "device_config"), ("VIF", "locking_mode"), ("network", "default_locking_mode"),

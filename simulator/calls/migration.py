@@ -10,6 +10,7 @@ from simulator import migration as carrying
 from simulator.calls.context import Context
 from simulator.failure import NULL, Failure
 from simulator.migration import Migration
+from simulator.processes import Process
 
 
 async def pool_migrate(ctx: Context, vm: str, host: str, options: dict[str, str]) -> None:
@@ -37,7 +38,7 @@ async def pool_migrate(ctx: Context, vm: str, host: str, options: dict[str, str]
     left_message(ctx, vm, source, host)
 
 
-def start(ctx: Context, vm: str, source: str, host: str, options: dict[str, str]) -> carrying.Process:
+def start(ctx: Context, vm: str, source: str, host: str, options: dict[str, str]) -> Process:
     site = ctx.site
     operations.claim(site, "host", host, ctx.task, "vm_migrate")
     compress = options.get("compress", str(site.pool_record.get("migration_compression", False)).lower())
@@ -87,7 +88,8 @@ def left_message(ctx: Context, vm: str, source: str, host: str) -> None:
     if not site.world.has("VM", vm):
         return
     record = site.world.record("VM", vm)
-    body = f"VM '{record['name_label']}' migrated from host '{site.name('host', source)}' to host '{site.name('host', host)}'"
+    there, here = site.name("host", source), site.name("host", host)
+    body = f"VM '{record['name_label']}' migrated from host '{there}' to host '{here}'"
     housekeeping.message(site, "VM_MIGRATED", 5, "VM", record["uuid"], body)
 
 

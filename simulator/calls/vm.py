@@ -137,7 +137,8 @@ def suspend_sr(ctx: Context, vm: str, host: str) -> str:
     """Where XAPI writes: the VM's own choice, the pool's, the host's."""
     site = ctx.site
     record = site.world.record("VM", vm)
-    for sr in (record["suspend_SR"], site.pool_record["suspend_image_SR"], site.world.record("host", host)["suspend_image_sr"]):
+    hosts_own = site.world.record("host", host)["suspend_image_sr"]
+    for sr in (record["suspend_SR"], site.pool_record["suspend_image_SR"], hosts_own):
         if sr != NULL and site.world.has("SR", sr):
             return str(sr)
     raise Failure("VM_NO_SUSPEND_SR", vm)

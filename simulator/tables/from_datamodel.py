@@ -18,7 +18,7 @@ WITHOUT_ROWS = ("event",)
 
 
 def short_type(text: str) -> str:
-    """The data model's English for a type, in the tables' short form: `(string -> VM ref) map` is `map(string,ref:VM)`."""
+    """The data model's words for a type in the tables' short form: `VM ref set` is `set(ref:VM)`."""
     text = text.strip()
     if found := re.fullmatch(r"\((.*) -> (.*)\) map", text):
         return f"map({short_type(found[1])},{short_type(found[2])})"
@@ -65,7 +65,8 @@ def call_lines(body: dict[str, Any]) -> list[str]:
             continue
         params = message["params"]
         anonymous = not (params and params[0][0] == "session_id")
-        shown = [f"{p}:{short_type(t)}{'' if needed else '?'}" for p, t, needed in (params if anonymous else params[1:])]
+        given = params if anonymous else params[1:]
+        shown = [f"{one}:{short_type(type_)}{'' if needed else '?'}" for one, type_, needed in given]
         lines.append("\t".join([name, short_type(message["result"]), " ".join(shown) or "-", since(message["changes"])
                                 + (" anonymous" if anonymous else "")]))
     return lines

@@ -38,20 +38,37 @@ async def answer(site: Site, machine: Machine, method: str, params: list[Any], h
     site.clock.catch_up()
     began = site.clock.seconds()
     context = Context(site, machine, method, headers=headers)
-    outcome, code = "success", None
+    context.told = params_for_journal(site, method, params)
     try:
-        return await dispatch(context, params, peer)
+        result = await dispatch(context, params, peer)
     except Failure as failure:
-        outcome, code = "failure", failure.code
+        write_line(context, began, "failure", failure.code)
         raise
     except ConnectionCut:
-        outcome = "cut"
+        write_line(context, began, "cut")
         raise
-    finally:
-        site.journal.write(
-            "call", host=machine.name, method=method, params=params_for_journal(site, method, params),
-            client=context.originator, outcome=outcome, code=code, began=round(began, 6),
-            **({} if simulated(method) else {"simulated": False}))
+    if not without_async(method)[1]:
+        write_line(context, began, "success")
+        return result
+    if context.process is not None:
+        context.process.when_done(lambda ended: write_line(context, began, *outcome_of(ended)))
+    return result
+
+
+def write_line(ctx: Context, began: float, outcome: str, code: str | None = None) -> None:
+    """The journal's line of a call, written when what it asked for is over, however it came to that."""
+    ctx.site.journal.write(
+        "call", host=ctx.machine.name, method=ctx.method, params=ctx.told, client=ctx.originator, outcome=outcome,
+        code=code, began=round(began, 6), **({} if simulated(ctx.method) else {"simulated": False}))
+
+
+def outcome_of(ended: Process) -> tuple[str, str | None]:
+    """How a call in the background ended; `lost` when its xapi went away under it."""
+    if ended.error is None:
+        return "success", None
+    if isinstance(ended.error, Failure):
+        return "failure", ended.error.code
+    return ("cancelled", "TASK_CANCELLED") if isinstance(ended.error, Cancelled) else ("lost", None)
 
 
 async def dispatch(ctx: Context, params: list[Any], peer: Any) -> Any:
@@ -149,7 +166,7 @@ async def run(ctx: Context, base: str, act: Handler, values: list[Any], in_backg
         cut_reply(ctx, base)
         return result
     ctx.task = tasks.create(ctx.site, f"Async.{base}" if in_background else base, headers=ctx.headers)
-    process = ctx.machine.xapi.spawn(carried(ctx, act, values, slow), base)
+    process = ctx.process = ctx.machine.xapi.spawn(carried(ctx, act, values, slow), base)
     task = ctx.task
     if task in ctx.site.errands:
         ctx.site.errands[task].process = process

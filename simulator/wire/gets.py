@@ -22,7 +22,7 @@ async def answer(site: Site, machine: Machine, request: web.BaseRequest) -> web.
     if path == "/":
         return web.Response(text="<html><title>XCP-ng</title><body>Welcome</body></html>", content_type="text/html")
     if path not in ("/pool/xmldbdump", "/updates"):
-        return web.Response(status=404, text="<html><body><h1>404 not found</h1></body></html>", content_type="text/html")
+        return not_found()
     if not authorised(site, request):
         return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="XCP-ng"'}, text="unauthorised")
     if machine is not site.master:
@@ -47,7 +47,8 @@ def authorised(site: Site, request: web.BaseRequest) -> bool:
 
 def database(site: Site) -> str:
     """The database as XML; a dummy without rows while a rolling upgrade is in progress (pool_db_backup.ml)."""
-    manifest = f'<manifest><pair key="schema_major_vsn" value="5"/><pair key="generation_count" value="{site.world.generation}"/></manifest>'
+    count = f'<pair key="generation_count" value="{site.world.generation}"/>'
+    manifest = f'<manifest><pair key="schema_major_vsn" value="5"/>{count}</manifest>'
     if site.upgrading():
         return f'<?xml version="1.0" encoding="UTF-8"?><database>{manifest}</database>'
     tables = []
@@ -61,4 +62,9 @@ def database(site: Site) -> str:
 
 def updates(site: Site, request: web.BaseRequest) -> web.Response:
     """XenServer 8's updates; a pool without repositories has none to tell."""
-    return web.Response(status=404, text="<html><body><h1>404 not found</h1></body></html>", content_type="text/html")
+    return not_found()
+
+
+def not_found() -> web.Response:
+    text = "<html><body><h1>404 not found</h1></body></html>"
+    return web.Response(status=404, text=text, content_type="text/html")

@@ -90,7 +90,7 @@ class Doorway:
         except ConnectionCut:
             if request.transport is not None:
                 request.transport.abort()
-        return web.Response(status=404, text="<html><body><h1>404 not found</h1></body></html>", content_type="text/html")
+        return gets.not_found()
 
     async def _xml(self, body: bytes, headers: dict[str, str], peer: Any) -> str:
         method, params = xml.read_call(body)

@@ -37,6 +37,11 @@ def value(one: Any) -> str:
         return f"<value>{one}</value>"
     if isinstance(one, float):
         return f"<value><double>{one:.16g}</double></value>"
+    return collection(one)
+
+
+def collection(one: Any) -> str:
+    """A map, a set, or nothing at all."""
     if isinstance(one, dict):
         return struct(one)
     if isinstance(one, (list, tuple)):
