@@ -8,9 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from shared.bus.memory import MemoryBus, MemoryServer
-from shared.domain import acts, facts
-from shared.domain.names import Named
-from shared.domain.policy import Policy
+from shared.domain import facts
 from simulator.virtual import run_virtual
 from tests.services.watcher.fake_pool import FakeHost, FakePool, pool_of
 from tests.services.watcher.watching import EPOCH, Seen, loop_clock, watching
@@ -46,20 +44,6 @@ async def pass_time(seconds: float) -> float:
     return now()
 
 
-async def begin_run(seen: Seen) -> None:
-    """The pool has a run from now on."""
-    survey = facts.StepPlanned(step="t00-s001", act=acts.Survey())
-    await seen.say(facts.RunRequested(pool="lab", run="r1", order="o", by="me", policy=Policy(), survey=survey))
-    await asyncio.sleep(0.1)
-
-
-async def order_reboot(seen: Seen, host: FakeHost) -> None:
-    """A host of the run is told to reboot."""
-    act = acts.RebootHost(Named(host.uuid, host.name))
-    await seen.say(facts.StepOrdered(pool="lab", run="r1", step="t01-s005", attempt=1, act=act))
-    await asyncio.sleep(0.1)
-
-
 def test_the_whole_state_is_told_at_the_start() -> None:
     """The master with its address, and each host with its boot; no member is asked by login."""
 
@@ -93,7 +77,7 @@ def test_a_host_that_stops_answering_is_known_in_time(door: str, run: bool, with
 
     async def story(pool: FakePool, seen: Seen) -> None:
         if run:
-            await begin_run(seen)
+            await seen.begin_run()
         for offset in (0.3, 1.1, 1.9):
             await pass_time(40 + offset)
             at = now()
@@ -111,7 +95,7 @@ def test_one_lost_packet_is_not_an_unreachable_host() -> None:
     """A door that shuts for less than two probes is not told."""
 
     async def story(pool: FakePool, seen: Seen) -> None:
-        await begin_run(seen)
+        await seen.begin_run()
         connects = pool.hosts[1]
         for _ in range(20):
             await pass_time(1.7)
@@ -127,7 +111,7 @@ def test_a_member_that_returns_is_told_within_two_seconds() -> None:
     """Back is when the address is open, a login says HOST_IS_SLAVE and the master says live; not before."""
 
     async def story(pool: FakePool, seen: Seen) -> None:
-        await begin_run(seen)
+        await seen.begin_run()
         host = pool.hosts[2]
         await host.turn("shut")
         await seen.wait(facts.HostUnreachable, within=5, name="h3")
@@ -153,7 +137,7 @@ def test_a_boot_time_that_comes_after_live_is_told_again() -> None:
 
     async def story(pool: FakePool, seen: Seen) -> None:
         host = pool.hosts[1]
-        await begin_run(seen)
+        await seen.begin_run()
         await host.turn("shut")
         await seen.wait(facts.HostUnreachable, within=5, name="h2")
         await host.turn("open")
@@ -202,7 +186,7 @@ def test_the_master_that_goes_and_returns() -> None:
     again."""
 
     async def story(pool: FakePool, seen: Seen) -> None:
-        await begin_run(seen)
+        await seen.begin_run()
         at = now()
         await pool.master.turn("shut")
         pool.forget_sessions()
@@ -229,7 +213,7 @@ def test_a_master_that_falls_silent_is_not_waited_for() -> None:
     """No connection breaks and no event comes; the probes of its address tell."""
 
     async def story(pool: FakePool, seen: Seen) -> None:
-        await begin_run(seen)
+        await seen.begin_run()
         at = now()
         host = pool.master
         # The connection of event.from stays as it is: only new ones get no answer.
@@ -299,8 +283,8 @@ def test_a_host_that_returned_while_no_watcher_looked_is_told_by_the_next() -> N
         server = MemoryServer(now=clock.machine)
         seen = Seen(server, MemoryBus(server, "test"), clock)
         async with pool_of(2) as pool:
-            await begin_run(seen)
-            await order_reboot(seen, pool.hosts[1])
+            await seen.begin_run()
+            await seen.order_reboot(pool.hosts[1].uuid)
             pool.booted(pool.hosts[1], 2_000_000, 2_000_030)
             async with watching(pool.url, server=server):
                 back = await seen.wait(facts.HostCameBack, within=5)
@@ -314,7 +298,7 @@ def test_a_bus_that_is_away_for_minutes_loses_nothing() -> None:
     """What was seen meanwhile comes when the bus does, in order, each under the moment it was seen."""
 
     async def story(pool: FakePool, seen: Seen) -> None:
-        await begin_run(seen)
+        await seen.begin_run()
         seen.server.stop()
         at = now()
         await pool.hosts[1].turn("shut")
@@ -355,7 +339,7 @@ def test_two_watchers_say_the_same_and_harm_nobody() -> None:
 
     async def story(pool: FakePool, seen: Seen) -> None:
         async with watching(pool.url, server=seen.server, clock=seen.clock):
-            await begin_run(seen)
+            await seen.begin_run()
             await pass_time(40)
             await pool.hosts[1].turn("shut")
             await seen.wait(facts.HostUnreachable, within=5, name="h2")

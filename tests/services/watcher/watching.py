@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -15,7 +16,9 @@ from shared import service
 from shared.bus import wire
 from shared.bus.memory import MemoryBus, MemoryServer
 from shared.clock import Clock
-from shared.domain import facts
+from shared.domain import acts, facts
+from shared.domain.names import Named
+from shared.domain.policy import Policy
 from shared.settings import PoolAccess, Settings
 
 EPOCH = 1_767_225_600.0
@@ -72,6 +75,18 @@ class Seen:
         message = wire.fact_message(fact, source="test", at=now, id=f"t-{now}-{fact!r}"[:100])
         await self.bus.append(message, id=f"{message.subject}-{now}")
 
+    async def begin_run(self) -> None:
+        """The pool has a run from now on."""
+        survey = facts.StepPlanned(step="t00-s001", act=acts.Survey())
+        await self.say(facts.RunRequested(pool="lab", run="r1", order="o", by="me", policy=Policy(), survey=survey))
+        await asyncio.sleep(0.1)
+
+    async def order_reboot(self, uuid: str) -> None:
+        """A host of the run is told to reboot, as the journal says."""
+        act = acts.RebootHost(Named(uuid, uuid))
+        await self.say(facts.StepOrdered(pool="lab", run="r1", step="t01-s005", attempt=1, act=act))
+        await asyncio.sleep(0.1)
+
     def _stored(self, family: str) -> Any:
         return self.server.facts(f"rota.fact.{family}.>")
 
@@ -83,12 +98,19 @@ def _seen_at(fact: facts.Fact) -> float:
 
 @asynccontextmanager
 async def watching(
-    url: str, *, password: str = "s3cret", server: MemoryServer | None = None, clock: Clock | None = None
+    url: str,
+    *,
+    password: str = "s3cret",
+    ca_file: str | None = None,
+    server: MemoryServer | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Seen]:
     """A watcher of one pool, `lab`, stopped calmly at the end."""
     clock = clock or loop_clock()
     server = server or MemoryServer(now=clock.machine)
-    access = PoolAccess(url=url).model_copy(update={"password": SecretStr(password)})
+    access = PoolAccess(url=url, ca_file=Path(ca_file) if ca_file else None).model_copy(
+        update={"password": SecretStr(password)}
+    )
     settings = Settings(pool={"lab": access})
     mine, bus = MemoryBus(server, "watcher"), MemoryBus(server, "test")
     context = service.Context("watcher", "watcher@test", settings, clock, mine, structlog.get_logger())
