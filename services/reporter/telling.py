@@ -1,0 +1,195 @@
+"""Telling an occasion to everybody who wants to hear of it, and writing down what became of it.
+
+One destination is told one thing at a time, in the order things happened. One that fails rests for a while, so that
+others' news does not queue at a closed door; the others are told meanwhile. What was told stands in the journal and
+nowhere else: whoever takes an occasion up again after a crash reads there who has heard of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import tzinfo
+
+import structlog
+
+from services.reporter import folding, occasions, wording
+from services.reporter.channels.port import Channel, Parcel
+from services.reporter.letter import Letter
+from services.reporter.occasions import NONE, Occasion
+from services.reporter.outcomes import NOT_TRIED, OLD_NEWS, Outcome, outcomes, wait
+from services.reporter.report import Report
+from services.reporter.spoken import clean, each_text
+from shared.bus import port, wire
+from shared.clock import Clock
+from shared.domain import facts
+from shared.domain.errors import GiveUp, RotaError, TryAgain, Unreadable
+from shared.settings import Destination
+
+REST = 30.0
+"""At most so many seconds of machine time is a destination left alone after it failed; then others' news is tried."""
+
+REJECTIONS_AN_HOUR = 20
+"""Rejected orders and messages that one destination is told in an hour; what rejects more is in the journal."""
+
+
+@dataclass(slots=True)
+class Recipient:
+    """A destination: its wishes, its channel, and how it stands just now (machine time, in this process alone)."""
+
+    channel: Channel
+    wishes: Destination
+    line: asyncio.Lock = field(default_factory=asyncio.Lock)
+    resting_until: float = 0.0
+    rejections: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A run as it was read: its facts in order, and how many could not be read."""
+
+    recorded: tuple[wire.Recorded, ...]
+    unreadable: int
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Tells occasions. `hide` takes secrets out of everything that is told; `backoff` is the seconds of machine time to
+    the next try, given how it stood, what failed, and the machine time."""
+
+    bus: port.Bus
+    clock: Clock
+    recipients: Sequence[Recipient]
+    zone: tzinfo
+    hide: Callable[[str], str]
+    log: structlog.stdlib.BoundLogger
+    backoff: Callable[[Outcome, RotaError, float], float | None] = wait
+
+    async def tell(self, occasion: Occasion) -> float | None:
+        """Tell everybody who has not heard of it. Returns after how many seconds of machine time it is to be told
+        again, because somebody could not be reached; None when all is said."""
+        wanting = [one for one in self.recipients if occasions.concerns(one.wishes, occasion)]
+        if not wanting:
+            return None
+        read = await self._read(occasion)
+        stand = outcomes(read.recorded, occasion.seq)
+        missing = [one for one in wanting if not stand.get(one.channel.name, NOT_TRIED).settled]
+        if not missing or self._is_old_news(occasion):
+            return None
+        parcel = await asyncio.to_thread(self._parcel, occasion, read)
+        telling = (self._tell_one(one, parcel, stand.get(one.channel.name, NOT_TRIED)) for one in missing)
+        ends = await asyncio.gather(*telling, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+        return min((end for end in ends if isinstance(end, float)), default=None)
+
+    async def _read(self, occasion: Occasion) -> Read:
+        """The run's facts in full; without a run, what was told of the occasion since."""
+        without_run = occasion.run == NONE
+        of = (
+            f"rota.fact.report.{occasion.pool}.{NONE}.>"
+            if without_run
+            else wire.run_filter(occasion.pool, occasion.run)
+        )
+        recorded: list[wire.Recorded] = []
+        unreadable = 0
+        async for stored in self.bus.read([of], after=after):
+            try:
+                recorded.append(wire.read_fact(stored))
+            except Unreadable as error:
+                unreadable += 1
+                self.log.warning("unreadable", sentence=error.because, seq=stored.seq)
+        return Read(tuple(recorded), unreadable)
+
+    def _is_old_news(self, occasion: Occasion) -> bool:
+        old = self.clock.machine() - occasion.stored_at > OLD_NEWS
+        if old:
+            self.log.info("old_news", sentence=f"{occasion.id} is more than a week old and is not told any more.")
+        return old
+
+    def _parcel(self, occasion: Occasion, read: Read) -> Parcel:
+        """What is told. The letter is of the moment of its occasion, so that every copy of it says the same."""
+        if occasion.run == NONE:
+            return Parcel(self._letter(occasion, None))
+        until_then = [one for one in read.recorded if one.seq <= occasion.seq]
+        report = self._fold(occasion, until_then, read.unreadable)
+        latest = self._fold(occasion, read.recorded, read.unreadable)
+        return Parcel(self._letter(occasion, report), occasions.announcement(until_then), latest)
+
+    def _letter(self, occasion: Occasion, report: Report | None) -> Letter:
+        hidden = each_text(wording.letter(occasion, report, self.zone), self.hide)
+        return replace(hidden, occasion=occasion)
+
+    def _fold(self, occasion: Occasion, recorded: Sequence[wire.Recorded], unreadable: int) -> Report:
+        report = folding.fold(occasion.pool, occasion.run, recorded, unreadable=unreadable)
+        return each_text(report, self.hide)
+
+    async def _tell_one(self, recipient: Recipient, parcel: Parcel, stand: Outcome) -> float | None:
+        occasion = parcel.letter.occasion
+        async with recipient.line:
+            now = self.clock.machine()
+            if recipient.resting_until > now:
+                return recipient.resting_until - now
+            if occasion.name == "rejected" and self._too_many(recipient, now):
+                return None
+            try:
+                reference = await recipient.channel.deliver(parcel)
+            except (TryAgain, GiveUp) as failure:
+                return await self._failed(recipient, occasion, stand, failure)
+            await self._sent(recipient, occasion, stand, reference)
+            return None
+
+    def _too_many(self, recipient: Recipient, now: float) -> bool:
+        """Whether a flood of rejections is under way; whoever causes it must not fill mailboxes too."""
+        recipient.rejections[:] = [at for at in recipient.rejections if now - at < 3600.0]
+        if len(recipient.rejections) >= REJECTIONS_AN_HOUR:
+            sentence = (
+                f"{recipient.channel.name} was told {REJECTIONS_AN_HOUR} rejections in this hour; more are not sent."
+            )
+            self.log.warning("too_many_rejections", sentence=sentence)
+            return True
+        recipient.rejections.append(now)
+        return False
+
+    async def _sent(self, recipient: Recipient, occasion: Occasion, stand: Outcome, reference: str) -> None:
+        recipient.resting_until = 0.0
+        name = recipient.channel.name
+        fact = facts.ReportSent(
+            pool=occasion.pool,
+            run=occasion.run,
+            occasion=occasion.name,
+            destination=name,
+            about=occasion.seq,
+            reference=clean(reference, 400),
+            attempt=stand.attempt,
+        )
+        self.log.info("sent", sentence=f"{name} was told of {occasion.id}.", attempt=stand.attempt)
+        await self._append(fact, f"report-{occasion.seq}-{name}-sent")
+
+    async def _failed(
+        self, recipient: Recipient, occasion: Occasion, stand: Outcome, failure: TryAgain | GiveUp
+    ) -> float | None:
+        now = self.clock.machine()
+        after = self.backoff(stand, failure, now)
+        name = recipient.channel.name
+        if after is not None:
+            recipient.resting_until = now + min(after, REST)
+        fact = facts.ReportFailed(
+            pool=occasion.pool,
+            run=occasion.run,
+            occasion=occasion.name,
+            destination=name,
+            about=occasion.seq,
+            because=self.hide(clean(failure.because)),
+            attempt=stand.attempt,
+            again_after=after,
+        )
+        self.log.warning("not_sent", sentence=fact.because, destination=name, occasion=occasion.id, again_after=after)
+        await self._append(fact, f"report-{occasion.seq}-{name}-failed-{stand.attempt}")
+        return after
+
+    async def _append(self, fact: facts.ReportFact, id: str) -> None:
+        message = wire.fact_message(fact, source="reporter", at=self.clock.now(), id=id)
+        await self.bus.append(message, id=id)
