@@ -48,7 +48,7 @@ async def carry(site: Site, migration: Migration) -> None:
     outcome = "failed"
     try:
         await with_workers(site, migration)
-        outcome = "moved"
+        outcome = "success"
     except Gone:
         outcome = "lost"
         raise

@@ -59,7 +59,7 @@ async def install(site: Site, machine: Machine, packages: list[Package], command
         await site.scheduler.sleep(machine.install_seconds * (share if not fails else 0.3))
         broken = bool(fails)
     finally:
-        outcome = "failed" if broken else "nothing installed" if empty else "installed"
+        outcome = "failed" if broken else "nothing installed" if empty else "success"
         site.journal.write("install", host=machine.name, packages=names, outcome=outcome)
     if fails:
         code = str(fails.get("code", 1))
