@@ -7,6 +7,7 @@ made anew. Orders that are recorded and not answered are sent again; the queue r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from pydantic import TypeAdapter, ValidationError
@@ -66,10 +67,7 @@ class Carrier:
         while True:
             self._bell.clear()
             nap = await self._advance()
-            try:
-                await asyncio.wait_for(self._bell.wait(), nap)
-            except TimeoutError:
-                continue
+            await rung(self._bell, nap)
 
     async def _advance(self) -> float:
         """One decision carried out. Returns how long to nap at the most, machine seconds; 0 to go on at once."""
@@ -143,6 +141,13 @@ class Carrier:
             self._told = (run.id, text)
 
 
+async def rung(bell: asyncio.Event, at_most: float) -> None:
+    """Wait for a bell, at most so many seconds. (Not `wait_for`: on 3.11 it can swallow a cancellation.)"""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(at_most):
+            await bell.wait()
+
+
 async def tell(context: Context, pool: Token, run: Token, text: str, seq: int) -> bool:
     """Put a summary into KV ROTA_RUNS. False when it must be tried again."""
     key = f"{pool}.{run}"
@@ -192,10 +197,7 @@ class Forecaster:
             self._bell.clear()
             for ask in list(self._journal.asks.values()):
                 await self._advance(ask)
-            try:
-                await asyncio.wait_for(self._bell.wait(), RESEND_LATER if self._journal.asks else IDLE)
-            except TimeoutError:
-                continue
+            await rung(self._bell, RESEND_LATER if self._journal.asks else IDLE)
 
     async def _advance(self, ask: forecasts.Ask) -> None:
         following = forecasts.advance(ask, self._context.clock.now(), self._snapshots)

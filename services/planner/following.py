@@ -7,6 +7,7 @@ everything is followed from the sequence noted first. A planner remembers nothin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
@@ -70,15 +71,9 @@ class Journal:
 
     async def passed(self, seq: int, *, within: float) -> None:
         """Wait until everything up to a sequence is folded, at most `within` seconds of machine time."""
-
-        async def wait() -> None:
-            async with self._folded:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within), self._folded:
                 await self._folded.wait_for(lambda: self.seq >= seq)
-
-        try:
-            await asyncio.wait_for(wait(), within)
-        except TimeoutError:
-            return
 
     async def _guard(self, pool: str, begin: int) -> None:
         """The last run fact of a pool, of closed runs too, is what its next decision is guarded by."""

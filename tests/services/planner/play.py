@@ -153,7 +153,7 @@ class Play:
             self.do(decision.orders[0])
             return True
         if self.away:
-            self._boot()
+            self.boot()
             return True
         if decision.wake_at is not None and self.book.open:
             self.now = max(self.now, decision.wake_at) + 0.001
@@ -168,7 +168,7 @@ class Play:
             self.done.append(command.act)
             answer = facts.StepSucceeded(
                 pool=command.pool, run=command.run, step=command.step, attempt=command.attempt,
-                result=self._carry_out(command),
+                result=self.carry_out(command),
             )  # fmt: skip
         self.say(answer)
 
@@ -182,7 +182,8 @@ class Play:
 
     # --- the pool obeys -----------------------------------------------------------------------------------------------
 
-    def _carry_out(self, command: commands.DoStep) -> acts.Result:
+    def carry_out(self, command: commands.DoStep) -> acts.Result:
+        """The pool does what it is told, at once."""
         act = command.act
         if isinstance(act, acts.Survey):
             name = f"{command.run}-{command.step}-{command.attempt}"
@@ -241,7 +242,8 @@ class Play:
             self._move(acts.MigrateVM(one.named, other.named, host_))
         return acts.Swept(tuple(one.named for one in found))
 
-    def _boot(self) -> None:
+    def boot(self) -> None:
+        """A host that was rebooted comes back and is seen."""
         uuid, since = self.away.popitem()
         self.now = max(self.now, since) + 300.0
         named = next(one.named for one in self.world.hosts if one.uuid == uuid)

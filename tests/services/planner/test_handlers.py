@@ -1,0 +1,168 @@
+"""The planner on a bus: orders in, facts and orders out, alone, in twos, and after its own death."""
+
+from __future__ import annotations
+
+import asyncio
+
+from shared.bus import port, wire
+from shared.domain import acts, commands, facts
+from shared.domain.model import PoolSettings
+from tests.services.planner.cast import Cast
+from tests.services.planner.play import Play, host, pool, vm
+
+SMALL = pool((host("athos"), host("porthos")), (vm("a", "athos"), vm("b", "porthos")), PoolSettings())
+
+
+def rebooted(cast: Cast) -> list[str]:
+    """The hosts that were rebooted, in order."""
+    return [act.host.name for act in cast.play.done if isinstance(act, acts.RebootHost)]
+
+
+async def test_an_order_becomes_a_run_that_ends() -> None:
+    """From the order on the bus to run_ended, with a summary that clients can read."""
+    cast = Cast(Play(SMALL))
+    async with cast.going():
+        run = await cast.order(commands.StartRun(pool="lab"))
+        ended = await cast.until("run_ended")
+
+        assert isinstance(ended, facts.RunEnded)
+        assert (ended.outcome, rebooted(cast)) == ("succeeded", ["athos", "porthos"])
+        async with asyncio.timeout(5):
+            while (await cast.summary(run))["outcome"] != "succeeded":
+                await asyncio.sleep(0.01)
+
+
+async def test_two_planners_decide_as_one() -> None:
+    """Each reboot is ordered once, and the run has one beginning and one end."""
+    cast = Cast(Play(SMALL))
+    async with cast.going(planners=2):
+        await cast.order(commands.StartRun(pool="lab"))
+        await cast.until("run_ended")
+        journal = await cast.journal()
+
+    ordered = [fact for fact in journal if isinstance(fact, facts.StepOrdered)]
+    assert len({(fact.step, fact.attempt) for fact in ordered}) == len(ordered)
+    assert rebooted(cast) == ["athos", "porthos"]
+    assert sum(isinstance(fact, facts.RunEnded) for fact in journal) == 1
+
+
+async def test_a_planner_that_dies_is_followed_by_one_that_goes_on() -> None:
+    """The first is cancelled in the middle of the run; a new one, knowing nothing, brings it to its end."""
+    cast = Cast(Play(SMALL))
+    async with cast.going() as (first,):
+        await cast.order(commands.StartRun(pool="lab"))
+        await cast.until("turn_planned")
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        async with cast.going():
+            ended = await cast.until("run_ended")
+
+    assert isinstance(ended, facts.RunEnded)
+    assert (ended.outcome, rebooted(cast)) == ("succeeded", ["athos", "porthos"])
+
+
+async def test_a_second_start_is_refused_with_the_name_of_the_first() -> None:
+    """The answer is a fact that carries the second order's id."""
+    cast = Cast(Play(SMALL, trouble=lambda play, command: None))
+    async with cast.going():
+        first = await cast.order(commands.StartRun(pool="lab"))
+        await cast.until("run_requested")
+        await cast.order(commands.StartRun(pool="lab"), id="order-2", by="bob")
+        refused = await cast.until("run_refused")
+
+    assert isinstance(refused, facts.RunRefused)
+    assert refused.order == "order-2"
+    assert first in refused.because
+
+
+async def test_an_unknown_pool_is_refused_with_the_pools_there_are() -> None:
+    """No usable pool: the refusal is a system fact."""
+    cast = Cast(Play(SMALL))
+    async with cast.going():
+        await cast.order(commands.StartRun(pool="lba"))
+        refused = await cast.until("order_refused")
+
+    assert isinstance(refused, facts.OrderRefused)
+    assert refused.because == "There is no pool 'lba' in rota.toml (pools: lab); add it, or mend the name."
+
+
+async def test_a_name_that_is_no_token_is_refused() -> None:
+    """It could not even stand in a subject."""
+    cast = Cast(Play(SMALL))
+    async with cast.going():
+        await cast.order(commands.StartRun(pool="lab.>"))
+        refused = await cast.until("order_refused")
+
+    assert isinstance(refused, facts.OrderRefused)
+    assert "cannot be a pool's key" in refused.because
+
+
+async def test_a_malformed_order_is_answered_recorded_and_gone() -> None:
+    """Poison is loud: a refusal for its sender, a rejected message for everybody, and the queue is empty."""
+    cast = Cast(Play(SMALL))
+    async with cast.going():
+        message = port.Message("rota.command.planner.start_run", b'{"pool": "lab", "polcy": {}}')
+        await cast.bus.append(message, id="bad-1")
+        rejected = await cast.until("message_rejected")
+        refused = await cast.until("order_refused")
+        async with asyncio.timeout(5):
+            while await cast.bus.orders_outstanding("rota.command.>"):
+                await asyncio.sleep(0.01)
+
+    assert isinstance(rejected, facts.MessageRejected)
+    assert isinstance(refused, facts.OrderRefused)
+    assert refused.order == "bad-1"
+    assert "polcy" in refused.because
+
+
+async def test_a_forged_fact_changes_nothing_and_is_told() -> None:
+    """A fact on another run's subject is rejected; the run goes on under the right guard."""
+    cast = Cast(Play(SMALL))
+    async with cast.going():
+        await cast.order(commands.StartRun(pool="lab"))
+        await cast.until("turn_planned")
+        honest = facts.RunEnded(pool="lab", run="r00000000", outcome="failed", sentence="forged")
+        message = wire.fact_message(honest, source="planner", at=cast.clock.now(), id="x")
+        forged = port.Message("rota.fact.run.lab.rffffffff.run.run_ended", message.data)
+        await cast.bus.append(forged, id="forged")
+        await cast.until("message_rejected")
+        async with asyncio.timeout(20):
+            while len(rebooted(cast)) < 2:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_forecast_is_made_and_nothing_is_changed() -> None:
+    """plan_pool: a survey, a forecast, no run."""
+    cast = Cast(Play(SMALL))
+    async with cast.going(planners=2):
+        await cast.order(commands.PlanPool(pool="lab"), id="plan-1")
+        made = await cast.until("forecast_made")
+        journal = await cast.journal()
+
+    assert isinstance(made, facts.ForecastMade)
+    assert [turn.host.name for turn in made.forecast.turns] == ["athos", "porthos"]
+    assert cast.play.kinds() == ["survey"]
+    assert sum(isinstance(fact, facts.ForecastMade) for fact in journal) == 1
+
+
+async def test_an_order_that_was_lost_is_sent_again() -> None:
+    """The fact is written first; an order that nobody has is made again from it."""
+    cast = Cast(Play(SMALL))
+    lost = 0
+
+    async def lose(operation: str, subject: str) -> None:
+        nonlocal lost
+        if operation == "send_order" and "disable_host" in subject and lost < 1:
+            lost += 1
+            raise port.OutcomeUnknown
+
+    context = cast.context("planner-0")
+    bus = context.bus
+    bus.before = lose  # type: ignore[attr-defined]
+    cast.context = lambda name: context  # type: ignore[method-assign]
+    async with cast.going():
+        await cast.order(commands.StartRun(pool="lab"))
+        ended = await cast.until("run_ended")
+
+    assert isinstance(ended, facts.RunEnded)
+    assert (ended.outcome, lost) == ("succeeded", 1)
