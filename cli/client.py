@@ -40,10 +40,10 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def connected(where: place.Place | None = None, *, within: float = CONNECT_WITHIN) -> AsyncIterator[Client]:
+async def connected(where: place.Place | None = None, *, within: float = 0.0) -> AsyncIterator[Client]:
     """A client on the bus. Raises Stop (5) with a sentence when nobody lets it in, or when nobody has made Rota's
-    streams on it, each within `within` seconds of machine time."""
-    where = where or place.find()
+    streams on it, each within `within` seconds of machine time (0: CONNECT_WITHIN)."""
+    where, within = where or place.find(), within or CONNECT_WITHIN
     bus = await _connect(where.url, within)
     try:
         await _furnished(bus, where.url, within)
