@@ -99,7 +99,8 @@ async def _run(name: str, serve: Serve, settings: settings_.Settings) -> None:
     loop = asyncio.get_running_loop()
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_, stop.set)
-    bus = await jetstream.connect(settings.bus.url, name=instance, replicas=settings.bus.replicas)
+    bus = await jetstream.connect(settings.bus.url, name=instance)
+    await bus.ensure_streams(settings.bus.replicas)
     clock = Clock(settings.clock.factor, settings.clock.origin)
     context = Context(name, instance, settings, clock, bus, log, stop)
     log.info("started", sentence=f"The {name} is ready.")
