@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -219,12 +218,18 @@ def _building(keep: Path | None) -> Iterator[Path]:
 
 
 def _keep(folders: Folders, keep: Path | None, *, all_of_it: bool) -> Path:
-    """Move what was made to where it stays: `keep`, or a new folder for temporary files. Returns that folder."""
-    target = keep.absolute() if keep is not None else Path(tempfile.mkdtemp(prefix="rota-demo-"))
-    target.mkdir(exist_ok=True)
+    """Move what was made to where it stays: `keep`, or a new folder for temporary files. Returns that folder.
+    Where somebody has filled `keep` meanwhile, it stays in a new folder beside it."""
+    if keep is None:
+        target = Path(tempfile.mkdtemp(prefix="rota-demo-"))
+    else:
+        target = keep.absolute()
+        target.mkdir(exist_ok=True)
+        if any(target.iterdir()):
+            target = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=target.parent))
     for path in sorted(folders.out.iterdir()):
         if all_of_it or path.name.startswith(("report", "mail-", "webhook-")):
-            os.replace(path, target / path.name) if keep is not None else shutil.move(path, target / path.name)
+            shutil.move(path, target / path.name)
     return target
 
 

@@ -23,7 +23,7 @@ from cli.children import Child
 from cli.exits import Exit, Stop
 from cli.place import Place
 from cli.receivers import Inbox
-from shared.bus import embedded
+from shared.bus import embedded, jetstream
 from shared.clock import Clock
 
 POOL = "demo"
@@ -98,11 +98,21 @@ async def _bus(folders: Folders) -> AsyncIterator[embedded.EmbeddedServer]:
     except embedded.EmbeddedFailed as error:
         raise Stop(Exit.FAILED, str(error)) from error
     try:
+        await _furnish(server.url)
         yield server
     finally:
         await server.stop()
         with contextlib.suppress(OSError):
             shutil.copy(folders.state / "nats" / "nats.log", folders.logs / "nats.log")
+
+
+async def _furnish(url: str) -> None:
+    """Make Rota's streams now, so that nobody has to wait for them."""
+    bus = await jetstream.connect(url, name="rota-demo", within=READY_WITHIN)
+    try:
+        await bus.ensure_streams()
+    finally:
+        await bus.close()
 
 
 @contextlib.asynccontextmanager

@@ -204,13 +204,19 @@ async def _draw(client: Client, watched: Watched) -> AsyncIterator[None]:
 def _hearer(
     manner: Manner, on_fact: Callable[[wire.Recorded], None] | None
 ) -> Callable[[port.Stored, wire.Recorded], None]:
+    last = ""
+
     def hear(stored: port.Stored, recorded: wire.Recorded) -> None:
+        nonlocal last
         if on_fact is not None:
             on_fact(recorded)
         if manner.form == "json":
             print(json.dumps(fact_document(stored, json.loads(stored.data)), ensure_ascii=False), flush=True)
         elif manner.form == "lines" and telling.matters(recorded.fact):
-            output.show(view.line(recorded))
+            told = telling.sentence(recorded.fact)
+            if told != last:
+                output.show(view.line(recorded))
+            last = told
 
     return hear
 

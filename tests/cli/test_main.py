@@ -10,8 +10,10 @@ import pytest
 
 from tests.cli.conftest import Rota
 
-VERBS = ("plan", "start", "watch", "runs", "show", "journal", "why", "cancel", "pause", "resume", "retry")
-VERBS += ("skip-step", "demo", "up")
+VERBS = (
+    *("plan", "start", "watch", "runs", "show", "journal", "why", "cancel", "pause", "resume", "retry"),
+    *("skip-step", "demo", "up"),
+)
 HEAVY = ("rich", "pydantic", "nats", "aiohttp", "structlog", "aiosmtpd", "XenAPI", "shared", "services", "simulator")
 
 
