@@ -75,6 +75,8 @@ class PoolAccess(Secret):
     ca_file: Path | None = None
     fingerprint: str = ""
     read_only: bool = False
+    down_after: Share = 180.0
+    """Seconds of pool time a host may be not live before it is down; a toolstack restart makes it so for less."""
     policy: Policy = Policy()
 
     @field_validator("url")

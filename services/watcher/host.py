@@ -29,13 +29,15 @@ SERVERTIME = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a pool and its hosts are watched with. `key` is the pool's in the settings."""
+    """What a pool and its hosts are watched with. `key` is the pool's in the settings; a host that is not live for
+    `down_after` seconds of pool time is down."""
 
     key: str
     access: Access
     clock: Clock
     outbox: Outbox
     log: BoundLogger
+    down_after: float
 
 
 class Pool(Protocol):
@@ -102,7 +104,7 @@ class HostWatch:
 
     def _tell_state(self) -> None:
         heard = self._pool.heard_until()
-        state = liveness.state(self.sight, heard)
+        state = liveness.state(self.sight, heard, down_after=self._means.down_after)
         if state is None or state == self.sight.told:
             return
         because = liveness.because(self.sight, state, heard)

@@ -18,9 +18,6 @@ FAILURES = 2
 """Probes in a row that must fail before an address counts as closed. One may be a lost packet or a full queue; the
 second follows the first after `AGAIN` seconds, so that two in a row still fit into 5 s."""
 
-TOOLSTACK_RESTART = 180.0
-"""Seconds of pool time a host may be not live before it is down: a toolstack restart makes it so for a short time."""
-
 AWAY, IN_RUN, AT_REST = 1.0, 2.0, 30.0
 """Seconds of machine time between probes: of a host that is away, of others of a pool with a run, otherwise."""
 
@@ -130,12 +127,13 @@ def anew(sight: Sight, now: float) -> Sight:
     return replace(sight, reach=reach, told=None, not_live_since=None if sight.says.live else since)
 
 
-def state(sight: Sight, now: float) -> State | None:
+def state(sight: Sight, now: float, *, down_after: float) -> State | None:
     """The host's state at pool time `now`, or None as long as no probe has settled it.
 
-    Down is what the master calls not live for longer than a toolstack restart takes, whatever its address does.
+    Down is what the master calls not live for longer than `down_after` seconds of pool time, whatever its address
+    does; that is longer than a toolstack restart takes, which makes a host not live for a short time too.
     """
-    if sight.not_live_since is not None and now - sight.not_live_since > TOOLSTACK_RESTART:
+    if sight.not_live_since is not None and now - sight.not_live_since > down_after:
         return "down"
     if sight.reach.open is None:
         return None

@@ -40,10 +40,11 @@ class Watcher:
                 for watch in self._watches.values():
                     watch.attend(self._attention)
 
-    async def watch(self, key: str, access: Access, outbox: Outbox) -> None:
+    async def watch(self, key: str, pool: settings.PoolAccess, outbox: Outbox) -> None:
         """Watch one pool for ever, whatever happens to it."""
         log = self._context.log.bind(pool=key)
-        means = Means(key, access, self._context.clock, outbox, log)
+        access = Access(pool.url, pool.username, pool.password, pool.ca_file, pool.fingerprint)
+        means = Means(key, access, self._context.clock, outbox, log, pool.down_after)
         remembered = await _last_master(self._context.bus, key)
         while True:
             self._watches[key] = PoolWatch(means, self._attention, remembered)
@@ -63,12 +64,8 @@ async def serve(context: service.Context) -> None:
         context,
         watcher.follow_journal(after),
         *(outbox.run() for outbox in outboxes.values()),
-        *(watcher.watch(key, _access(pool), outboxes[key]) for key, pool in context.settings.pool.items()),
+        *(watcher.watch(key, pool, outboxes[key]) for key, pool in context.settings.pool.items()),
     )
-
-
-def _access(pool: settings.PoolAccess) -> Access:
-    return Access(pool.url, pool.username, pool.password, pool.ca_file, pool.fingerprint)
 
 
 async def _attention_now(bus: Bus) -> Attention:

@@ -53,7 +53,8 @@ class PoolWatch:
                 try:
                     await self._follow(reader, group)
                 except (stream.NoAnswer, stream.Failure) as gone:
-                    self._means.log.info("master_lost", sentence=f"The session on the master ended: {gone}.")
+                    because = str(gone).rstrip(".")
+                    self._means.log.info("master_lost", sentence=f"The session on the master ended: {because}.")
                     if self._doubt.is_set():
                         self._tell_unreachable(f"{self.address} takes no connections.", stream.NoAnswer.__name__)
                     group.create_task(reader.close())

@@ -12,7 +12,12 @@ from shared.domain.model import Versions
 
 NOW = 1_000_000.0
 MEMBER = Says("h-2", "h2", "10.0.0.2", "OpaqueRef:2", master=False, live=True, boot_time=100.0, agent_start_time=110.0)
-LIMIT = liveness.TOOLSTACK_RESTART
+LIMIT = 180.0
+
+
+def state(seen: Sight, at: float) -> liveness.State | None:
+    """The state, with the limit that the settings have by themselves."""
+    return liveness.state(seen, at, down_after=LIMIT)
 
 
 def sight(
@@ -47,7 +52,7 @@ def test_two_probes_in_a_row_close_an_address_and_one_opens_it(probes: str, open
 
 
 @pytest.mark.parametrize(
-    ("open", "live", "not_live_for", "state"),
+    ("open", "live", "not_live_for", "expected"),
     [
         (None, True, 0, None),
         (True, True, 0, "answering"),
@@ -59,24 +64,24 @@ def test_two_probes_in_a_row_close_an_address_and_one_opens_it(probes: str, open
         (None, False, LIMIT + 1, "down"),
     ],
 )
-def test_unreachable_is_not_down(open: bool | None, live: bool, not_live_for: float, state: str | None) -> None:
+def test_unreachable_is_not_down(open: bool | None, live: bool, not_live_for: float, expected: str | None) -> None:
     """An address that is closed makes a host unreachable; only what the master says for long enough makes it down."""
-    assert liveness.state(sight(replace(MEMBER, live=live), open=open), NOW + not_live_for) == state
+    assert state(sight(replace(MEMBER, live=live), open=open), NOW + not_live_for) == expected
 
 
 def test_a_host_that_is_live_again_is_not_down() -> None:
     """The time of not being live starts anew each time."""
     seen = liveness.said(sight(replace(MEMBER, live=False)), MEMBER, NOW + 100)
     seen = liveness.said(seen, replace(MEMBER, live=False), NOW + 200)
-    assert liveness.state(seen, NOW + 200 + LIMIT - 1) == "answering"
-    assert liveness.state(seen, NOW + 200 + LIMIT + 1) == "down"
+    assert state(seen, NOW + 200 + LIMIT - 1) == "answering"
+    assert state(seen, NOW + 200 + LIMIT + 1) == "down"
 
 
 def test_what_the_database_repeats_does_not_start_the_time_anew() -> None:
     """Other fields change while a host is not live."""
     seen = sight(replace(MEMBER, live=False))
     seen = liveness.said(seen, replace(MEMBER, live=False, name="renamed"), NOW + 100)
-    assert liveness.state(seen, NOW + LIMIT + 1) == "down"
+    assert state(seen, NOW + LIMIT + 1) == "down"
 
 
 @pytest.mark.parametrize(
@@ -176,9 +181,9 @@ def test_a_new_session_tells_everything_again() -> None:
     seen = replace(sight(replace(MEMBER, live=False)), told="unreachable")
     again = liveness.anew(seen, NOW + 170)
     assert again.told is None
-    assert liveness.state(again, NOW + 190) == "answering"
+    assert state(again, NOW + 190) == "answering"
     down = liveness.anew(replace(seen, told="down"), NOW + 1000)
-    assert liveness.state(down, NOW + 1000) == "down"
+    assert state(down, NOW + 1000) == "down"
 
 
 def test_a_session_on_the_master_proves_that_its_address_is_open() -> None:

@@ -181,6 +181,20 @@ def test_a_host_is_down_only_when_it_is_not_live_for_long() -> None:
     play(story)
 
 
+def test_how_long_not_live_is_not_yet_down_is_a_setting() -> None:
+    """A pool whose toolstack restarts take longer is given more time."""
+
+    async def whole() -> None:
+        async with pool_of(2) as pool, watching(pool.url, down_after=600) as seen:
+            await settled(pool, seen)
+            pool.live(pool.hosts[1], False)
+            await pass_time(590)
+            assert seen.of(facts.HostDown) == []
+            await seen.wait(facts.HostDown, within=15, name="h2")
+
+    run_virtual(whole())
+
+
 def test_the_master_that_goes_and_returns() -> None:
     """Unreachable at once when its connections break, back within 2 s; sessions and token start anew; all is told
     again."""

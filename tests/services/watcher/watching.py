@@ -102,13 +102,14 @@ async def watching(
     *,
     password: str = "s3cret",
     ca_file: str | None = None,
+    down_after: float = 180.0,
     server: MemoryServer | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[Seen]:
     """A watcher of one pool, `lab`, stopped calmly at the end."""
     clock = clock or loop_clock()
     server = server or MemoryServer(now=clock.machine)
-    access = PoolAccess(url=url, ca_file=Path(ca_file) if ca_file else None).model_copy(
+    access = PoolAccess(url=url, ca_file=Path(ca_file) if ca_file else None, down_after=down_after).model_copy(
         update={"password": SecretStr(password)}
     )
     settings = Settings(pool={"lab": access})
