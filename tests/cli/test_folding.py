@@ -84,9 +84,7 @@ def test_a_vm_that_the_sweep_moved_is_somewhere() -> None:
     """The sweep does not say where to, so the view does not claim to know."""
     told = until(facts.StepOrdered, "t01-s004")
     vm = story.VMS[H1][0]
-    swept = facts.StepSucceeded(
-        pool=story.POOL, run=story.RUN, step="t01-s004", attempt=1, result=acts.Swept((vm,))
-    )
+    swept = facts.StepSucceeded(pool=story.POOL, run=story.RUN, step="t01-s004", attempt=1, result=acts.Swept((vm,)))
     assert after_all([*told, swept]).vms[vm.uuid].at is None
 
 
