@@ -144,7 +144,7 @@ def read_calls(fields: dict[str, dict[str, Field]]) -> dict[str, Call]:
             version, _, anonymous = since.partition(" ")
             full = f"{name}.{method}"
             calls[full] = Call(full, result, read_params(params), version_of(version), bool(anonymous))
-    return calls
+    return calls | {call.name: call for call in UNPUBLISHED}
 
 
 def implied(name: str, marks: list[str], fields: dict[str, Field]) -> list[Call]:
@@ -217,3 +217,7 @@ def complete(fields: dict[str, dict[str, Field]], calls: dict[str, Call]) -> Sch
 
     defaults = {name: {one.name: first(one) for one in body.values()} for name, body in fields.items()}
     return Schema(fields, calls, defaults, {name.lower(): name for name in fields})
+
+
+# calls that XAPI has and its published model does not show (xen-api ocaml/idl/datamodel.ml emergency_calls)
+UNPUBLISHED = (Call("host.is_in_emergency_mode", "bool", ()),)
