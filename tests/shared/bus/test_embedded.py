@@ -116,7 +116,7 @@ async def test_it_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     parent.kill()
     await parent.wait()
     async with asyncio.timeout(10):
-        while _runs(child):  # noqa: ASYNC110 - a process that is not our child tells nobody
+        while _runs(child):  # a process that is not our child tells nobody
             await asyncio.sleep(0.01)
 
 
