@@ -239,7 +239,7 @@ def _turn_ended(run: Run, fact: facts.Fact, at: float) -> Run:
         fact.outcome,
         fact.sentence,
         steps=sum(1 for step in turn.steps.values() if step.state is StepState.SUCCEEDED),
-        last_boot=max((step.ended_at for step in turn.of_kind("await_host")), default=0.0),
+        last_boot=_last_boot(turn),
         warnings=fact.warnings,
     )
     stranded = {**run.stranded, **_stranded(turn)}
@@ -247,6 +247,12 @@ def _turn_ended(run: Run, fact: facts.Fact, at: float) -> Run:
     return replace(
         run, turns=turns, closed=(*run.closed, closed), stranded=stranded, warnings=(*run.warnings, *fact.warnings)
     )
+
+
+def _last_boot(turn: Turn) -> float:
+    """When the turn's host was seen back, pool time; 0 where it was never away."""
+    waits = turn.of_kind("await_host")
+    return max((step.ended_at for step in waits if step.state is StepState.SUCCEEDED), default=0.0)
 
 
 def _stranded(turn: Turn) -> dict[str, Named]:

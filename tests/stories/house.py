@@ -1,0 +1,132 @@
+"""The whole house in one process under a clock that jumps: the real services, a bus in memory, a simulated pool.
+
+A story is told in simulated minutes and lasts a second or two. What happened on the pool is judged from the
+simulator's own journal, and what was said from the bus.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from services.executor import handlers as executor
+from services.planner import handlers as planner
+from services.reporter import handlers as reporter
+from services.watcher import loop as watcher
+from shared import settings
+from shared.bus import memory, wire
+from shared.clock import Clock
+from shared.domain import commands, facts, names
+from shared.service import Context, Serve
+from simulator import Simulation, running
+from simulator.virtual import run_virtual
+
+World = str | Path | Mapping[str, Any]
+
+SERVICES: Mapping[str, Serve] = {
+    "planner": planner.serve,
+    "executor": executor.serve,
+    "watcher": watcher.serve,
+    "reporter": reporter.serve,
+}
+
+
+@dataclass
+class House:
+    """A bus, a pool and the services that work on it."""
+
+    sim: Simulation
+    server: memory.MemoryServer
+    settings: settings.Settings
+    clock: Clock
+    bus: memory.MemoryBus
+    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    buses: dict[str, memory.MemoryBus] = field(default_factory=dict)
+
+    def employ(self, service: str, name: str = "") -> None:
+        """Start one replica of a service."""
+        name = name or service
+        bus = self.buses[name] = memory.MemoryBus(self.server, name)
+        context = Context(service, name, self.settings, self.clock, bus, structlog.stdlib.get_logger())
+        self.tasks[name] = asyncio.create_task(SERVICES[service](context), name=name)
+
+    async def dismiss(self, name: str) -> None:
+        """A replica is gone at once, as a killed process is."""
+        self.buses.pop(name).drop()
+        task = self.tasks.pop(name)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def order(self, command: commands.Command, id: str = "order-1", by: str = "ann@desk") -> str:
+        """Give an order; returns the id of the run that it would start."""
+        await self.bus.append(wire.command_message(command, by=by), id=id)
+        return names.run_id("lab", id)
+
+    async def until(self, name: str, *, within: float = 6 * 3600.0) -> facts.Fact:
+        """The first fact of this name, waited for with a deadline in simulated seconds. A service that dies is told."""
+        async with asyncio.timeout(within), self.bus.follow(["rota.fact.>"], after=0) as stored_facts:
+            async for stored in stored_facts:
+                for task in self.tasks.values():
+                    if task.done() and not task.cancelled():
+                        task.result()
+                if stored.subject.endswith(f".{name}"):
+                    return wire.read_fact(stored).fact
+        raise AssertionError(name)
+
+    async def journal(self) -> list[facts.Fact]:
+        """Everything that was recorded so far."""
+        return [wire.read_fact(stored).fact async for stored in self.bus.read(["rota.fact.>"])]
+
+
+def _settings(folder: Path, pool: Mapping[str, Any], password: str) -> settings.Settings:
+    """The settings as a person would write them, read as a service reads them."""
+    folder.joinpath("reports").mkdir(exist_ok=True)
+    lines = ['reports = "reports"', "[pool.lab]", *(f"{key} = {json.dumps(value)}" for key, value in pool.items())]
+    file = folder / "rota.toml"
+    file.write_text("\n".join([*lines, 'password_env = "LAB_PASSWORD"', ""]))
+    return settings.read(file, {"LAB_PASSWORD": password}, secrets=True)
+
+
+@asynccontextmanager
+async def _house(
+    world: World, folder: Path, pool: Mapping[str, Any], password: str | None, staff: Sequence[str], **more: Any
+) -> AsyncIterator[House]:
+    async with running(world, drive="virtual", **more) as sim:
+        told = _settings(folder, {"url": sim.master_url, "username": sim.username, **pool}, password or sim.password)
+        server = memory.MemoryServer()
+        clock = Clock(machine=sim.clock.now)
+        house = House(sim, server, told, clock, memory.MemoryBus(server, "story"))
+        for service in staff:
+            house.employ(service)
+        try:
+            yield house
+        finally:
+            for name in [*house.tasks]:
+                await house.dismiss(name)
+            await house.bus.close()
+
+
+def tell(
+    story: Callable[[House], Awaitable[None]],
+    folder: Path,
+    *,
+    world: World = "demo",
+    pool: Mapping[str, Any] | None = None,
+    password: str | None = None,
+    staff: Sequence[str] = tuple(SERVICES),
+    **more: Any,
+) -> None:
+    """Tell a story from its beginning to its end under the clock that jumps."""
+
+    async def told() -> None:
+        async with _house(world, folder, pool or {}, password, staff, **more) as house:
+            await story(house)
+
+    run_virtual(told())
