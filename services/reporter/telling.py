@@ -87,12 +87,10 @@ class Teller:
 
     async def _read(self, occasion: Occasion) -> Read:
         """The run's facts in full; without a run, what was told of the occasion since."""
-        without_run = occasion.run == NONE
-        of = (
-            f"rota.fact.report.{occasion.pool}.{NONE}.>"
-            if without_run
-            else wire.run_filter(occasion.pool, occasion.run)
-        )
+        pool, run = occasion.pool, occasion.run
+        of, after = wire.run_filter(pool, run), 0
+        if run == NONE:
+            of, after = f"rota.fact.report.{pool}.{NONE}.>", occasion.seq
         recorded: list[wire.Recorded] = []
         unreadable = 0
         async for stored in self.bus.read([of], after=after):
