@@ -7,14 +7,14 @@ a process of its own (`main`) and, on a memory bus under a turned clock, in a st
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -39,7 +39,7 @@ class Context:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-Serve = Callable[[Context], Awaitable[None]]
+Serve = Callable[[Context], Coroutine[Any, Any, None]]
 
 
 def main(name: str, serve: Serve, *, secrets: bool = False) -> None:
@@ -108,8 +108,9 @@ async def _run(name: str, serve: Serve, settings: settings_.Settings) -> None:
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(serving), GRACE)
+        await asyncio.wait([serving], timeout=GRACE)
+        if serving.done():
+            serving.result()
     finally:
         stopping.cancel()
         serving.cancel()
