@@ -73,10 +73,13 @@ class EmbeddedServer:
             await asyncio.sleep(_LOOK_EVERY)
 
 
-async def start(folder: Path, *, port: int | None = None, extra: str = "", within: float = 20.0) -> EmbeddedServer:
+async def start(
+    folder: Path, *, port: int | None = None, name: str = "rota", extra: str = "", within: float = 20.0
+) -> EmbeddedServer:
     """Start a server that keeps its files in `folder` and answers on loopback when this returns.
 
-    `port` None takes a free one. `extra` is added to its configuration as it is. Every write is on disk before it is
+    `port` None takes a free one. `name` tells the servers of a cluster apart; `extra` is added to the configuration as
+    it is. Every write is on disk before it is
     acknowledged. On Linux the child is ended when this process ends, however it ends.
     Raises EmbeddedFailed.
     """
@@ -85,7 +88,7 @@ async def start(folder: Path, *, port: int | None = None, extra: str = "", withi
     for _ in range(20):
         wanted = port if port is not None else random.choice(PORTS)  # noqa: S311 - a port is no secret
         try:
-            return await _start_on(binary, folder, wanted, extra, within)
+            return await _start_on(binary, folder, wanted, within, _config(folder, wanted, name, extra))
         except _PortBusy:
             if port is not None:
                 break
@@ -102,10 +105,11 @@ def find_binary() -> Path:
     return Path(found)
 
 
-async def _start_on(binary: Path, folder: Path, port: int, extra: str, within: float) -> EmbeddedServer:
+async def _start_on(binary: Path, folder: Path, port: int, within: float, settings: str) -> EmbeddedServer:
     _clear_ports(folder)
     config = folder / "nats.conf"
-    config.write_text(_config(folder, port, extra))
+    config.write_text(settings)
+    (folder / "ports").mkdir(exist_ok=True)
     with (folder / "nats.log").open("ab") as log:
         said = log.tell()
         process = subprocess.Popen(  # noqa: ASYNC220, S603 - it starts in milliseconds; the arguments are ours
@@ -133,11 +137,10 @@ async def _start_on(binary: Path, folder: Path, port: int, extra: str, within: f
     return server
 
 
-def _config(folder: Path, port: int, extra: str) -> str:
-    (folder / "ports").mkdir(exist_ok=True)
+def _config(folder: Path, port: int, name: str, extra: str) -> str:
     here = folder.absolute()
     return f"""# Written at each start.
-server_name: rota
+server_name: {json.dumps(name)}
 listen: "{LOOPBACK}:{port}"
 ports_file_dir: {json.dumps(str(here / "ports"))}
 jetstream {{

@@ -14,15 +14,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from shared.bus import streams
 from shared.bus.port import Guard, Message, Stored
 from shared.domain import commands, facts, messages
 from shared.domain.errors import Unreadable
 
-COMMANDS_STREAM = "ROTA_COMMANDS"
-FACTS_STREAM = "ROTA_FACTS"
-RUNS_BUCKET = "ROTA_RUNS"
-SCHEDULES_BUCKET = "ROTA_SCHEDULES"
-SNAPSHOTS_BUCKET = "ROTA_SNAPSHOTS"
+COMMANDS_STREAM = streams.COMMANDS
+FACTS_STREAM = streams.FACTS
+RUNS_BUCKET = streams.RUNS
+SCHEDULES_BUCKET = streams.SCHEDULES
+SNAPSHOTS_BUCKET = streams.SNAPSHOTS
 
 MSG_ID = "Nats-Msg-Id"
 BY = "Rota-By"

@@ -167,9 +167,9 @@ class Link:
             raise Unanswered(f"nobody serves {subject}")
         return found
 
-    async def api(self, verb: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    async def api(self, verb: str, body: Mapping[str, Any] | None = None, patience: float = PATIENCE) -> dict[str, Any]:
         """One request to JetStream's API. Raises Unanswered, Refusal, BusClosed."""
-        return decode(await self.ask(f"$JS.API.{verb}", json.dumps(body or {}).encode()))
+        return decode(await self.ask(f"$JS.API.{verb}", json.dumps(body or {}).encode(), patience=patience))
 
     async def insist(self, question: Callable[[], Awaitable[Any]], within: float | None = None) -> Any:
         """Put a question that changes nothing, or may be put twice, until it is answered. A refusal that time may heal

@@ -26,12 +26,19 @@ CONSUMER_NOT_FOUND = 10014
 EXPIRES = 20.0
 """Seconds that a request lives at the server."""
 
+DOUBT = 1.0
+"""Seconds that a consumer has to say that it lives."""
+
 _HIDDEN = ("Nats-Expected-", "Nats-Batch-", "Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp")
 _SOON = 0.1
 
 
 class Gone(Exception):
     """The consumer is no more; it has to be made anew."""
+
+
+class Silent(Exception):
+    """Nobody speaks for the consumer although the line is up, as when the one node that has it is down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,8 @@ class Pull:
                 await subscription.unsubscribe()
 
     async def next(self) -> Msg | Pulse:
-        """The next message or sign of life. May be interrupted; nothing is lost by it. Raises Gone, BusClosed."""
+        """The next message or sign of life. May be interrupted, and asked again after whatever it raises; nothing is
+        lost by it. Raises Gone, Silent, BusClosed."""
         while True:
             while self._arrived:
                 told = await self._judge(self._arrived.popleft())
@@ -120,13 +128,15 @@ class Pull:
         )
 
     async def _doubt(self) -> None:
-        """Nothing was heard, or something odd: does the consumer live? Then ask again. Raises Gone."""
+        """Nothing was heard, or something odd: does the consumer live? Then ask again. Raises Gone, Silent."""
         self._left = 0
         await self._link.ready()
         try:
-            await self._link.api(f"CONSUMER.INFO.{self._target}")
+            await self._link.api(f"CONSUMER.INFO.{self._target}", patience=DOUBT)
         except Unanswered:
             await self._wait(_SOON)
+            if self._link.up:
+                raise Silent(self._target) from None
         except Refusal as refusal:
             if refusal.err_code == CONSUMER_NOT_FOUND:
                 raise Gone(self._target) from None

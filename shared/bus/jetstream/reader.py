@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 
 from shared.bus import matching
 from shared.bus.jetstream.link import Link, Refusal
-from shared.bus.jetstream.pull import CONSUMER_NOT_FOUND, NANOS, Gone, Pull, Pulse, place_of
+from shared.bus.jetstream.pull import CONSUMER_NOT_FOUND, NANOS, Gone, Pull, Pulse, Silent, place_of
 
 BATCH = 1000
 HEARTBEAT = 1.0
@@ -74,7 +74,7 @@ class Reader:
                 continue
             try:
                 told = await self._pull.next()
-            except Gone:
+            except (Gone, Silent):
                 await self.close()
                 continue
             consumer_seq = told.consumer_seq if isinstance(told, Pulse) else place_of(told).consumer_seq

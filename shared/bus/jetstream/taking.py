@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 
 from shared.bus import matching
 from shared.bus.jetstream.link import Link, Refusal, Unanswered
-from shared.bus.jetstream.pull import CONSUMER_NOT_FOUND, NANOS, Gone, Pull, Pulse, place_of, plain_headers
+from shared.bus.jetstream.pull import CONSUMER_NOT_FOUND, NANOS, Gone, Pull, Pulse, Silent, place_of, plain_headers
 from shared.bus.port import BusClosed, BusRefused, Delivery, Intake, Message, Token
 
 HEARTBEAT = 3.0
@@ -99,6 +99,8 @@ class Taker:
         while True:
             try:
                 told = await self._pull.next()
+            except Silent:
+                """It lives on several nodes, or comes back with its one: ask again."""
             except Gone:
                 await self._link.insist(self._make)
             else:
