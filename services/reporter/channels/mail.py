@@ -53,10 +53,11 @@ class MailChannel:
 
     async def deliver(self, parcel: Parcel) -> str:
         """Send the mail; the reference is its Message-ID."""
+        sender, mailbox = self._addresses()
+        message = compose(parcel, self._key, self._settings, self._renderer)
         try:
-            message = compose(parcel, self._key, self._settings, self._renderer)
             async with asyncio.timeout(ALTOGETHER):
-                await self._send(message)
+                await self._send(message, sender, mailbox)
         except aiosmtplib.SMTPRecipientsRefused as error:
             raise self._answered(error.recipients[0].code, error.recipients[0].message) from error
         except aiosmtplib.SMTPResponseException as error:
@@ -64,12 +65,17 @@ class MailChannel:
         except (aiosmtplib.SMTPException, OSError) as error:
             because = f"The mail server {self._settings.host} could not be used: {self._shown(_reason(error))}."
             raise TryAgain(because, after=0.0) from error
-        except ValueError as error:
-            because = f"{self._mailbox} or {self._settings.sender} is no address that mail can be sent with: {error}."
-            raise GiveUp(clean(because), who_can_help="whoever keeps rota.toml") from error
         return str(message["Message-ID"])
 
-    async def _send(self, message: EmailMessage) -> None:
+    def _addresses(self) -> tuple[str, str]:
+        try:
+            return address(self._settings.sender), address(self._mailbox)
+        except ValueError as error:
+            raise GiveUp(
+                f"No mail can be sent: {clean(str(error))}.", who_can_help="whoever keeps rota.toml"
+            ) from error
+
+    async def _send(self, message: EmailMessage, sender: str, mailbox: str) -> None:
         settings = self._settings
         client = aiosmtplib.SMTP(
             hostname=settings.host,
@@ -84,7 +90,6 @@ class MailChannel:
             await client.connect()
             if settings.username:
                 await client.login(settings.username, settings.password.get_secret_value())
-            sender, mailbox = parseaddr(settings.sender)[1], parseaddr(self._mailbox)[1]
             await client.sendmail(sender, [mailbox], message.as_bytes())
             with contextlib.suppress(aiosmtplib.SMTPException, OSError):  # it has the mail; how it parts is all one
                 await client.quit(timeout=5.0)
@@ -119,7 +124,7 @@ def compose(parcel: Parcel, key: str, settings: MailDestination, renderer: Rende
     """The mail, the same to the byte whenever and by whomever it is made. Raises ValueError for bad addresses."""
     letter = parcel.letter
     occasion = letter.occasion
-    domain = _domain(settings.sender)
+    domain = address(settings.sender).rpartition("@")[2]
     message = EmailMessage(policy=POLICY)
     message["Message-ID"] = message_id(occasion, key, domain)
     message["Date"] = format_datetime(datetime.fromtimestamp(int(occasion.stored_at), UTC))
@@ -147,15 +152,19 @@ def message_id(occasion: Occasion, key: str, domain: str) -> str:
     return f"<{occasion.id}.{key}@{domain}>"
 
 
-def _domain(sender: str) -> str:
-    address = parseaddr(sender)[1]
-    _, _, domain = address.rpartition("@")
-    if not domain or not domain.isascii():
-        raise ValueError(f"{sender!r} has no domain of plain letters")
-    return domain
+def address(text: str) -> str:
+    """The bare address of `Rota <rota@example.org>`. Raises ValueError for what is none, or not of plain letters."""
+    bare = parseaddr(text)[1]
+    name, at, domain = bare.rpartition("@")
+    if not (name and at and domain) or not bare.isascii() or any(one.isspace() or one in "<>," for one in bare):
+        raise ValueError(f"{text!r} has no address of the form name@domain in plain letters")
+    return bare
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
+    """Why in the end: the library wraps the system's own words, and drops them from its own."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
     if isinstance(error, OSError) and error.strerror:

@@ -9,7 +9,7 @@ import pytest
 
 from services.reporter import folding
 from services.reporter.timeline import MOST_LINES, Timeline, cells, timeline
-from shared.domain import acts
+from shared.domain import acts, facts
 from tests.services.reporter import story
 from tests.services.reporter.story import Story
 
@@ -76,7 +76,7 @@ def test_a_hold_under_way_reaches_the_edge() -> None:
     night = story.held()
     night.pass_(300)
     night.say(
-        story.facts.OrderAnswered(pool=night.pool, run=night.run, order="o", by="a", verb="v", taken=False, because=".")
+        facts.OrderAnswered(pool=night.pool, run=night.run, order="o", by="a", verb="v", taken=False, because=".")
     )
     (band,) = picture(night).bands
     assert band.left + band.width == pytest.approx(1.0)

@@ -10,7 +10,7 @@ import pytest
 from services.reporter import folding, occasions, wording
 from services.reporter.letter import Letter
 from shared.bus import wire
-from shared.domain import facts
+from shared.domain import acts, facts
 from tests.services.reporter import story
 from tests.services.reporter.story import Story
 
@@ -223,7 +223,7 @@ def test_a_hundred_strays_are_counted_not_listed() -> None:
     swept = story.planned("t01", 90, acts_swept := story.turn_steps(0)[5].act)
     assert acts_swept.kind == "evacuate_rest"
     night.say(facts.HomesNoted(pool=night.pool, run=night.run, homes=homes), at=story.MIDNIGHT + 20)
-    night.done(swept, 1.0, story.acts.Swept(tuple(home.vm for home in homes)), at=story.MIDNIGHT + 30)
+    night.done(swept, 1.0, acts.Swept(tuple(home.vm for home in homes)), at=story.MIDNIGHT + 30)
     points = last(night).points
     assert sum("is not at home" in point.text for point in points) == 12
     assert any(point.text.startswith("90 more VMs not at home") for point in points)
