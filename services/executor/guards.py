@@ -21,13 +21,11 @@ class ReadAgain(Exception):
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How the journal stands to a wanted step. `seq` is its last fact's, for the guard; `act` what was recorded to be
-    done (an order only carries the message); `former` who held the step last, and `over` the pool time at which he
-    said how his attempt ended, None where he did not."""
+    done (an order only carries the message); `former` who held the step last, in whichever attempt."""
 
     seq: int
     act: Act
     former: facts.StepStarted | None = None
-    over: float | None = None
 
     @property
     def token(self) -> Token:
@@ -48,9 +46,7 @@ async def read(bus: Bus, command: DoStep) -> Standing | None:
         return None
     started = await bus.last(f"rota.fact.step.{pool}.{run}.{step}.step_started")
     former = wire.read_fact(started).fact if started is not None else None
-    if not isinstance(former, facts.StepStarted):
-        return Standing(last.seq, order.act)
-    return Standing(last.seq, order.act, former, await _over(bus, former))
+    return Standing(last.seq, order.act, former if isinstance(former, facts.StepStarted) else None)
 
 
 async def still_mine(bus: Bus, command: DoStep, token: Token) -> bool:
@@ -76,15 +72,6 @@ def _wanted(last: Stored, attempt: int) -> bool:
     """Go on only from an order, a start or a progress of this very attempt; any other fact has ended or replaced it."""
     fact = wire.read_fact(last).fact
     return isinstance(fact, _GOES_ON) and fact.attempt == attempt
-
-
-async def _over(bus: Bus, former: facts.StepStarted) -> float | None:
-    failed = await bus.last(f"rota.fact.step.{former.pool}.{former.run}.{former.step}.step_failed")
-    if failed is None:
-        return None
-    recorded = wire.read_fact(failed)
-    ended = isinstance(recorded.fact, facts.StepFailed) and recorded.fact.attempt == former.attempt
-    return recorded.at if ended else None
 
 
 _GOES_ON = (facts.StepOrdered, facts.ForecastStepOrdered, facts.StepStarted, facts.StepProgressed)

@@ -130,7 +130,6 @@ class Holder:
             say=self._say,
             keep=self._keep,
             again=standing.former is not None,
-            since=self._now() if standing.over is None else standing.over,
         )
         try:
             return await table.STEPS[standing.act.kind](standing.act, work)

@@ -31,8 +31,7 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a step is given. `again` is set when somebody may have acted on this step before: then what is found may be
-    his doing. `since` is the pool time at which his session was over at the latest. `say(share, sentence)` tells how
-    far it is; `keep(name, data)` stores a large value."""
+    his doing. `say(share, sentence)` tells how far it is; `keep(name, data)` stores a large value."""
 
     pool: Pool
     clock: Clock
@@ -40,7 +39,6 @@ class Work:
     say: Callable[[float, str], Awaitable[None]]
     keep: Callable[[str, bytes], Awaitable[None]]
     again: bool = False
-    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

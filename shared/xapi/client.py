@@ -41,6 +41,12 @@ KNOCK = 3.0
 ASKED = 180.0
 """Machine seconds that a long question may take (VMs that prevent an evacuation are judged one by one)."""
 
+SAME_BOOT = 60.0
+"""Two boot_times of the same boot differ by less, in seconds: xapi works them out again at each start (conduct 1)."""
+
+ASK_AT_ONCE = 4
+"""Hosts whose updaters are asked at once."""
+
 AUTO_ENABLE_SINCE = (25, 31)
 
 
@@ -97,11 +103,11 @@ class Client:
         """See `port.Pool.survey`. A host that cannot be asked for updates says why in `updates_unknown_because`."""
         async with self._errors("The pool could not be surveyed"):
             records = await self._records(reading.SURVEY_CLASSES)
-        pool = reading.snapshot(records, taken_at=at)
+            pool = reading.snapshot(records, taken_at=at)
         prevents = await self._prevents(records)
-        asked = [await self._with_updates(host) if updates else host for host in pool.hosts]
+        asked = await self._with_updates_each(pool.hosts) if updates else pool.hosts
         vms = tuple(replace(vm, prevents=prevents.get(vm.uuid)) for vm in pool.vms)
-        return replace(pool, hosts=tuple(asked), vms=vms)
+        return replace(pool, hosts=asked, vms=vms)
 
     async def look(self) -> PoolLook:
         """See `port.Pool.look`."""
@@ -111,8 +117,7 @@ class Client:
     async def host(self, host: Named) -> HostLook:
         """See `port.Pool.host`."""
         async with self._errors(f"{host} could not be looked at"):
-            records = await self._records(reading.HOST_CLASSES)
-        found = reading.host_look(records, host.uuid, run=self._run)
+            found = reading.host_look(await self._records(reading.HOST_CLASSES), host.uuid, run=self._run)
         if found is None:
             raise GiveUp(f"The pool has no host {host} ({host.uuid}) any more.", code="UUID_INVALID")
         return found
@@ -165,9 +170,11 @@ class Client:
         async with self._errors("HA could not be switched on again"):
             srs = [await self._session.read("SR.get_by_uuid", uuid) for uuid in ha.heartbeat_srs]
             await self._session.run("pool.enable_ha", srs, dict(ha.configuration))
-            if ha.failures_to_tolerate > 0:
-                pool = await self._pool_ref()
-                await self._session.act("pool.set_ha_host_failures_to_tolerate", pool, str(ha.failures_to_tolerate))
+
+    async def tolerate_failures(self, hosts: int) -> None:
+        """See `port.Pool.tolerate_failures`."""
+        async with self._errors(f"HA could not be told to plan for {hosts} failing hosts"):
+            await self._session.run("pool.set_ha_host_failures_to_tolerate", await self._pool_ref(), str(hosts))
 
     async def set_wlb(self, on: bool) -> None:
         """See `port.Pool.set_wlb`."""
@@ -340,6 +347,13 @@ class Client:
                     found[records["vm"][vm]["uuid"]] = Evacuation(code, told)
         return found
 
+    async def _with_updates_each(self, hosts: Sequence[Host]) -> tuple[Host, ...]:
+        """Each host with its updates, a few at once: looking for them takes a host some seconds to a minute."""
+        found: list[Host] = []
+        for first in range(0, len(hosts), ASK_AT_ONCE):
+            found += await asyncio.gather(*map(self._with_updates, hosts[first : first + ASK_AT_ONCE]))
+        return tuple(found)
+
     async def _with_updates(self, host: Host) -> Host:
         if not host.live:
             return replace(host, updates_unknown_because=f"{host.name} is not live, so it could not be asked.")
@@ -409,8 +423,9 @@ class Client:
 
 def _is_down(now: Host, before: HostLook) -> bool:
     """Down, or up again already: not live any more, or a boot_time that is no toolstack restart's (conduct 1)."""
-    rebooted = now.boot_time is not None and before.boot_time is not None and now.boot_time > before.boot_time + 60
-    return not now.live or rebooted
+    if now.boot_time is None or before.boot_time is None:
+        return not now.live
+    return not now.live or abs(now.boot_time - before.boot_time) > SAME_BOOT
 
 
 def _numbers(version: str) -> tuple[int, ...]:

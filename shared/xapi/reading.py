@@ -349,7 +349,13 @@ def _vm_looks(records: Records, found: Iterable[Record]) -> Iterator[VMLook]:
 
 
 def _tasks_of_others(records: Records, host: str, run: str) -> Iterator[str]:
-    for task in _all(records, "task"):
-        on_it = host in (task["resident_on"], task["forwarded_to"])
-        if on_it and task["status"] in ("pending", "cancelling") and task["other_config"].get(RUN_TAG) != run:
+    """What runs on a host and is not of this run: tasks that say so themselves, those that hold it by an operation of
+    its own, and an installation. Where a call was forwarded to XAPI does not tell its clients."""
+    record = records["host"][host]
+    tasks = records.get("task", {})
+    by_name = update_tasks(tasks, record["uuid"])
+    for ref, task in tasks.items():
+        there = task["resident_on"] == host or ref in record["current_operations"] or ref in by_name
+        pending = task["status"] in ("pending", "cancelling")
+        if there and pending and task["other_config"].get(RUN_TAG) != run:
             yield str(task["name_label"] or task["uuid"])

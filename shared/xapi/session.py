@@ -35,6 +35,9 @@ LOGIN = 10.0
 LONG_POLL = 30.0
 """Seconds of machine time that one event.from waits; then it is seen whether what is waited for still exists."""
 
+ALWAYS_THERE = ("pool",)
+"""Read along with what may be empty: event.from waits while it has nothing at all to tell, with an empty token too."""
+
 HOPS = 8
 
 
@@ -83,10 +86,10 @@ class Session:
 
     async def over(self, task: str, told: Told | None = None) -> str:
         """Wait until a task is over; see `run`. Its status is written last (xen-api taskHelper.ml)."""
-        token = ""
+        batch = await self._reader.events([f"task/{task}", *ALWAYS_THERE], "", LONG_POLL)
+        if all(event.ref != task for event in batch.events):
+            raise TaskLost("The pool forgot a task before it ended.")
         while True:
-            batch = await self._reader.events([f"task/{task}"], token, LONG_POLL)
-            token = batch.token
             for event in batch.events:
                 if event.ref != task:
                     continue
@@ -96,13 +99,14 @@ class Session:
                     return result
                 if told is not None:
                     await told(float(event.snapshot["progress"]))
+            batch = await self._reader.events([f"task/{task}"], batch.token, LONG_POLL)
             if not batch.events:
                 await self._still_known(task)
 
     async def records(self, classes: Sequence[str]) -> Records:
         """All records of some classes, in one consistent reading."""
         mirror = Mirror(classes)
-        mirror.apply(await self._reader.events(classes, "", ANSWER))
+        mirror.apply(await self._reader.events([*classes, *ALWAYS_THERE], "", ANSWER))
         return mirror.records
 
     async def until(self, classes: Sequence[str], seen: Callable[[Records], bool], seconds: float) -> bool:

@@ -5,12 +5,14 @@ No host is rebooted with a VM on it, none twice by one order, and none on doubt 
 
 from __future__ import annotations
 
+import contextlib
+
 from services.executor import packages
 from services.executor.work import Ended, GoBack, Work, listed, spoken
 from shared.domain import acts
 from shared.domain.errors import GiveUp, TryAgain
 from shared.domain.names import Named
-from shared.xapi.port import HostLook
+from shared.xapi.port import HostLook, NotAnswered
 
 SAME_BOOT = 60.0
 """Two boot_times that differ by less are the same boot: xapi works them out again at each start (conduct 1)."""
@@ -42,10 +44,12 @@ async def reboot(act: acts.RebootHost, work: Work) -> Ended:
     if act.noted is None:
         raise GiveUp(f"The order to reboot {act.host} does not say what was noted of it, so it is not rebooted.")
     look = await work.pool.host(act.host)
-    if work.again and (left := work.since + SETTLE - work.clock.now()) > 0:
-        # Somebody may have called just now: XAPI has said yes and the host goes down in 10 s. Wait, then look again.
+    if work.again:
+        # Somebody may have called: XAPI has said yes and the host goes down in 10 s, or it is just coming back and its
+        # boot_time is not written yet (Pool.hello makes it live, dbsync comes later). Wait, then look again.
         await work.say(0.0, f"Looking whether {act.host} is going down already.")
-        if await work.pool.gone_down(look, left):
+        if await work.pool.gone_down(look, SETTLE):
+            await _without_doubt(act.host, act.noted, work)
             return Ended(acts.Done(already=True), f"{act.host} is going down.")
         look = await work.pool.host(act.host)
     if _rebooted(act.host, look, act.noted):
@@ -54,6 +58,8 @@ async def reboot(act: acts.RebootHost, work: Work) -> Ended:
         if work.again:
             return Ended(acts.Done(already=True), f"{act.host} is down.")
         raise TryAgain(f"{act.host} is not live, so it is not rebooted.", after=30)
+    if work.again and look.storage and not any(look.storage.values()):
+        raise TryAgain(f"{act.host} has no storage attached: it goes down or starts, so it is not rebooted.", after=15)
     _clear(look)
     began = work.clock.now()
     await work.pool.reboot(act.host)
@@ -64,6 +70,14 @@ async def reboot(act: acts.RebootHost, work: Work) -> Ended:
             " a second time. Look at its console."
         )
     return Ended(acts.Done(), f"{act.host} goes down for its reboot after {spoken(work.clock.now() - began)}.")
+
+
+async def _without_doubt(host: Named, noted: acts.HostNoted, work: Work) -> None:
+    """A host that went down may be up again: then its boot_time must be one that leaves no doubt (see `_rebooted`)."""
+    with contextlib.suppress(NotAnswered):
+        look = await work.pool.host(host)
+        if look.live and look.boot_time is not None:
+            _rebooted(host, look, noted)
 
 
 def _rebooted(host: Named, look: HostLook, noted: acts.HostNoted) -> bool:

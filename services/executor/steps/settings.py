@@ -31,7 +31,7 @@ async def restore(act: acts.RestorePoolSetting, work: Work) -> Ended:
     if _is_as_noted(act, look.settings):
         return Ended(acts.Done(already=not work.again), f"{name} is as it was before.")
     try:
-        await _put_back(act, work.pool)
+        await _put_back(act, look.settings, work.pool)
     except NotAnswered:
         raise
     except (TryAgain, GiveUp) as error:
@@ -71,9 +71,11 @@ async def _switch_off(setting: Setting, pool: Pool) -> None:
         await pool.set_auto_poweron("false")
 
 
-async def _put_back(act: acts.RestorePoolSetting, pool: Pool) -> None:
+async def _put_back(act: acts.RestorePoolSetting, now: PoolSettings, pool: Pool) -> None:
     if isinstance(act.before, HA):
-        await pool.enable_ha(act.before)
+        if not now.ha.enabled:
+            await pool.enable_ha(act.before)
+        await pool.tolerate_failures(act.before.failures_to_tolerate)
     elif act.setting == "wlb":
         await pool.set_wlb(act.before != "false")
     else:
@@ -90,7 +92,8 @@ def _is_off(setting: Setting, now: PoolSettings) -> bool:
 
 def _is_as_noted(act: acts.RestorePoolSetting, now: PoolSettings) -> bool:
     if isinstance(act.before, HA):
-        return now.ha.enabled == act.before.enabled
+        alike = now.ha.failures_to_tolerate == act.before.failures_to_tolerate
+        return not act.before.enabled or (now.ha.enabled and alike)
     if act.setting == "wlb":
         return now.wlb_enabled == (act.before != "false")
     return now.auto_poweron == act.before

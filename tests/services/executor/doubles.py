@@ -128,6 +128,9 @@ class FakePool:
     async def enable_ha(self, ha: HA) -> None:
         raise NotImplementedError
 
+    async def tolerate_failures(self, hosts: int) -> None:
+        raise NotImplementedError
+
     async def set_wlb(self, on: bool) -> None:
         raise NotImplementedError
 

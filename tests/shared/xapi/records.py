@@ -26,6 +26,7 @@ def host(name: str, **changed: Any) -> dict[str, Any]:
         "other_config": {"boot_time": "1767225600.", "agent_start_time": "1767225700."},
         "software_version": {"xapi": "26.1", "xapi_build": "26.1.3", "xen": "4.17.5-20.1", "linux": "4.19.0+1"},
         "cpu_info": {"vendor": "GenuineIntel"},
+        "current_operations": {},
         **changed,
     }
 
@@ -63,7 +64,6 @@ def task(name: str, **changed: Any) -> dict[str, Any]:
         "name_label": name,
         "status": "pending",
         "resident_on": ref("athos"),
-        "forwarded_to": NULL,
         "other_config": {},
         **changed,
     }

@@ -104,11 +104,13 @@ def test_tasks_of_others_are_those_that_no_order_of_this_run_made() -> None:
         ref("ours"): records.task("ours", other_config={reading.RUN_TAG: "r1"}),
         ref("over"): records.task("over", status="success"),
         ref("elsewhere"): records.task("elsewhere", resident_on=ref("porthos")),
-        ref("forwarded"): records.task("forwarded", resident_on=ref("porthos"), forwarded_to=ref("athos")),
+        ref("holding"): records.task("holding it", resident_on=ref("porthos")),
+        ref("update"): records.task("Update host athos (uuid-athos)", resident_on=ref("porthos")),
     }
+    pool["host"][ref("athos")]["current_operations"] = {ref("holding"): "evacuate", ref("ours"): "evacuate"}
     look = reading.host_look(pool, "uuid-athos", run="r1")
     assert look is not None
-    assert look.tasks_of_others == ("export of wiki", "forwarded")
+    assert look.tasks_of_others == ("Update host athos (uuid-athos)", "export of wiki", "holding it")
 
 
 def test_a_steps_tasks_are_found_by_run_and_step() -> None:
