@@ -163,7 +163,7 @@ def address(text: str) -> str:
 
 def _reason(error: BaseException) -> str:
     """Why in the end: the library wraps the system's own words, and drops them from its own."""
-    while error.__cause__ is not None:
+    while error.__cause__ is not None and not isinstance(error, TimeoutError):
         error = error.__cause__
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
