@@ -163,12 +163,12 @@ async def refresh_database(site: Site, machine: Machine, *, booted: bool) -> Non
 def boot_time(site: Site, machine: Machine) -> str:
     """host.other_config:boot_time as this xapi works it out at its start.
 
-    Older ones take now minus uptime and cut: one second apart at random for the same boot; newer ones take the
-    kernel's btime (xen-api ocaml/xapi/dbsync_slave.ml get_start_time; facts 4.5).
+    Older ones take now in whole seconds minus the uptime and cut: one second apart at random for the same boot;
+    newer ones take the kernel's btime (xen-api ocaml/xapi/dbsync_slave.ml get_start_time; facts 4.5).
     """
     booted = machine.booted_at
     if site.profile.boot_time_jitters:
-        booted += site.chance("boot_time", machine.name, machine.starts_count).random()
+        booted -= site.chance("boot_time", machine.name, machine.starts_count).random()
     return ocaml_float(float(int(booted)))
 
 
@@ -229,6 +229,9 @@ async def restart_toolstack(site: Site, machine: Machine, after: float = AGENT_D
 async def go_down(site: Site, machine: Machine, *, back: bool, cause: str = "call") -> None:
     """What `shutdown -r now` (or -h) does, ten seconds after the call: the script, then the power cycle."""
     await site.scheduler.sleep(REBOOT_DELAY)
+    if machine.going_down or not machine.powered:
+        return  # another order to go down came first, and one `shutdown -r now` is as good as two
+    machine.going_down = True
     site.journal_host(machine, "rebooting" if back else "down", cause)
     await reboot_script.run(site, machine)
     power_off(site, machine, clean=True)
@@ -239,7 +242,7 @@ async def go_down(site: Site, machine: Machine, *, back: bool, cause: str = "cal
 def power_off(site: Site, machine: Machine, *, clean: bool) -> None:
     """The machine stops; whatever ran on it is over."""
     stop_xapi(site, machine, clean=clean)
-    machine.powered = False
+    machine.powered = machine.going_down = False
     machine.system.kill()
     machine.updater_lock = ""
     machine.workers_busy = 0

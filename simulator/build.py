@@ -86,10 +86,9 @@ def build_host(site: Site, spec: HostSpec, address: str) -> Machine:
 def start_machine(site: Site, machine: Machine) -> None:
     """The traces that a boot long before the start has left."""
     spec, world = machine.spec, site.world
-    booted = site.clock.unix() + machine.clock_offset - 30 * 86400 - site.chance("boot", spec.name).randrange(86400)
+    booted = site.clock.unix() + machine.clock_offset - (30 + site.chance("boot", spec.name).random()) * 86400
     machine.booted_at, machine.agent_started_at = booted, booted + 95
     times = {"boot_time": ocaml_float(float(int(booted))), "agent_start_time": ocaml_float(float(int(booted) + 95))}
-    machine.booted_text = times["boot_time"]
     world.change("host", machine.ref, software_version=machines.software_version(machine, site.profile),
                  other_config={**spec.other_config, **times, "iscsi_iqn": f"iqn.2026-01.example:{spec.name}"})
     if not spec.live:

@@ -42,10 +42,10 @@ class Machine:
     user_disabled: bool = False
     stay_disabled: bool = False
     until_reboot: bool = False
+    going_down: bool = False
     shutting_down: bool = False
     silent_since: float | None = None
     booted_at: float = 0.0
-    booted_text: str = ""
     agent_started_at: float = 0.0
     clock_offset: float = 0.0
     boot_seconds: float = 0.0

@@ -130,14 +130,18 @@ async def check_session(ctx: Context, params: list[Any], peer: Any) -> None:
     A member has to ask the master for it, and while there is none the call hangs.
     """
     site = ctx.site
+    session = params[0] if params and isinstance(params[0], str) else ""
+    known_here = site.world.rows["session"].get(session)
+    if known_here is not None and known_here.record["this_host"] == ctx.machine.ref and not known_here.record["pool"]:
+        ctx.session, ctx.originator = session, known_here.record["originator"]
+        return
     if ctx.machine is not site.master:
         while not site.master.reachable:
             await parked_wait(ctx, site.nature.spawn(wait_for_master(site), "asks its master"), peer)
-    session = params[0] if params and isinstance(params[0], str) else ""
     if not site.world.has("session", session):
         raise Failure("SESSION_INVALID", session)
     record = site.world.record("session", session)
-    if ctx.machine is not site.master and record["pool"]:
+    if ctx.machine is not site.master:
         raise Failure("HOST_IS_SLAVE", site.master.address)
     ctx.session = session
     ctx.originator = record["originator"]

@@ -77,6 +77,7 @@ def test_sessions_without_an_originator_are_evicted_oldest_first_above_four_hund
     async def story(xapi: Xapi) -> None:
         first = await xapi.ask("session.login_with_password", "root", "simulated")
         await asyncio.sleep(5)
+        last = ""
         for _ in range(400):
             last = await xapi.ask("session.login_with_password", "root", "simulated")
         await asyncio.sleep(31)
