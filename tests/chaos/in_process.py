@@ -1,0 +1,131 @@
+"""One case of chaos in one process: a whole run on the smallest pool, one blow, and what is expected afterwards.
+
+A first telling without a blow lists every call that is made; each call is then a case, before it and after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli import judge
+from shared.domain import commands, facts
+from tests.chaos.blows import Blow, Call
+from tests.chaos.frail import Frail, silent
+from tests.stories.house import SERVICES, House, tell
+
+PATIENCE = 4 * 3600.0
+"""Simulated seconds within which a run must have ended, and been told."""
+
+AFTERMATH = 90.0
+"""Simulated seconds in which everything is left alone after the end, to see that nothing more happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a case. `wrong` is empty when all is well; `calls` were made; `took` is simulated seconds from the
+    order to the end of the run, `struck` whether the blow fell."""
+
+    wrong: tuple[str, ...]
+    calls: tuple[Call, ...]
+    took: float
+    struck: bool
+
+
+def record(replicas: int) -> Verdict:
+    """A run that nothing befalls."""
+    return case(None, replicas=replicas)
+
+
+def case(blow: Blow | None, *, replicas: int = 0, seed: int = 0, loud: bool = False) -> Verdict:
+    """A run that one blow befalls. `loud` prints what the services log."""
+    verdicts: list[Verdict] = []
+
+    async def story(house: House) -> None:
+        verdicts.append(await _told(house, blow, replicas or (blow.replicas if blow else 1), seed, loud=loud))
+
+    with tempfile.TemporaryDirectory() as folder:
+        tell(story, Path(folder), world="small", staff=())
+    return verdicts[0]
+
+
+async def _told(house: House, blow: Blow | None, replicas: int, seed: int, *, loud: bool) -> Verdict:
+    import structlog
+
+    log = structlog.stdlib.get_logger() if loud else silent()
+    frail = Frail(house, blow, random.Random(f"{seed} {blow}"), log)
+    for service in SERVICES:
+        for _ in range(replicas):
+            frail.employ(service)
+    began = house.clock.now()
+    try:
+        await house.order(commands.StartRun(pool="lab"))
+        missing = await _until_told(house)
+        took = house.clock.now() - began
+        await asyncio.sleep(AFTERMATH)
+        wrong = [*missing, *frail.crashed, *_amiss(await house.journal()), *judge.violations(house.sim.journal)]
+        wrong += _twice(house)
+    finally:
+        await frail.close()
+    return Verdict(tuple(wrong), tuple(frail.calls), took, frail.struck_at is not None)
+
+
+async def _until_told(house: House) -> list[str]:
+    """Wait for the end of the run and its report; what did not come, in sentences."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + PATIENCE
+    for name in ("run_ended", "report_sent"):
+        try:
+            while True:
+                fact = await house.until(name, within=max(1.0, until - loop.time()))
+                if not isinstance(fact, facts.ReportSent) or fact.occasion == "ended":
+                    break
+                if await _reported(house):
+                    break
+                await asyncio.sleep(1)
+        except TimeoutError:
+            return [f"There was no {name} within {PATIENCE / 3600:g} h.", *await _last_words(house)]
+    return []
+
+
+async def _reported(house: House) -> bool:
+    return any(isinstance(fact, facts.ReportSent) and fact.occasion == "ended" for fact in await house.journal())
+
+
+async def _last_words(house: House) -> list[str]:
+    held = [fact.because for fact in await house.journal() if isinstance(fact, facts.RunHeld)]
+    return [f"The run was held: {because}" for because in held]
+
+
+def _amiss(journal: Sequence[facts.Fact]) -> list[str]:
+    """What the facts say that should not be."""
+    ends = [fact for fact in journal if isinstance(fact, facts.RunEnded)]
+    wrong = [] if len(ends) == 1 else [f"The run ended {len(ends)} times."]
+    wrong += [f"The run {end.outcome}: {end.sentence}" for end in ends if end.outcome != "succeeded"]
+    wrong += [f"Rejected: {fact.because}" for fact in journal if isinstance(fact, facts.MessageRejected)]
+    wrong += [f"Held: {fact.because}" for fact in journal if isinstance(fact, facts.RunHeld)]
+    wrong += [f"Failed: {fact.because}" for fact in journal if isinstance(fact, facts.StepFailed) and _ours(fact)]
+    told = [fact.destination for fact in journal if isinstance(fact, facts.ReportSent) and fact.occasion == "ended"]
+    wrong += [f"{name} was told {told.count(name)} times of the end." for name in set(told) if told.count(name) > 1]
+    return wrong
+
+
+def _ours(fact: facts.StepFailed) -> bool:
+    """A fault of Rota's own, which a retry may hide."""
+    return fact.code == "FAULT"
+
+
+def _twice(house: House) -> list[str]:
+    """Calls that were obeyed twice, of those that do harm."""
+    asked = [
+        (line["method"].removeprefix("Async."), str(line["params"]))
+        for line in house.sim.journal
+        if line["kind"] == "call" and line["outcome"] == "success"
+    ]
+    reboots = [params for method, params in asked if method == "host.reboot"]
+    return [f"host.reboot was obeyed {reboots.count(one)} times for {one}." for one in set(reboots)
+            if reboots.count(one) > 1]
