@@ -69,6 +69,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._virtual = 0.0
         self._holds = 0
         self._parked = 0
+        self._asking: list[tuple[str, int, asyncio.Future[None]]] = []
+        self._asked = 0
         self._own: weakref.WeakValueDictionary[Any, asyncio.BaseTransport] = weakref.WeakValueDictionary()
         selector = JumpingSelector()
         super().__init__(selector)
@@ -81,11 +83,32 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _jump(self) -> bool:
         if self._holds > self._parked:
             return False
+        if self._asking:
+            self._let_in()
+            return True
         timers: list[asyncio.TimerHandle] = getattr(self, "_scheduled")  # noqa: B009
         if not timers:
             return False
         self._virtual = max(self._virtual, timers[0].when())
         return True
+
+    def _let_in(self) -> None:
+        """Everybody waits for something: of those who ask, the first by their key goes on."""
+        self._asking.sort(key=lambda asking: asking[:2])
+        _, _, admitted = self._asking.pop(0)
+        if not admitted.done():
+            admitted.set_result(None)
+
+    async def turn(self, key: str, peer: Any) -> None:
+        """Waits until nobody works any more, in a thread or in the loop, and it is this key's turn among those who ask.
+
+        What clients ask at one virtual moment is so answered in an order that repeats, whichever thread was faster.
+        """
+        admitted: asyncio.Future[None] = self.create_future()
+        self._asked += 1
+        self._asking.append((key, self._asked, admitted))
+        with self.parked(peer):
+            await admitted
 
     @contextmanager
     def hold(self) -> Iterator[None]:

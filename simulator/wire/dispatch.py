@@ -18,7 +18,7 @@ from simulator.calls.context import Context, Handler
 from simulator.clock import VirtualLoop
 from simulator.failure import ConnectionCut, Failure
 from simulator.faulttable import take
-from simulator.machine import EMERGENCY, Machine
+from simulator.machine import CLOSED, EMERGENCY, Machine
 from simulator.processes import Cancelled, Gone, Process
 from simulator.schema import Call
 from simulator.site import Site
@@ -35,7 +35,12 @@ class BeforeDispatch(Failure):
 async def answer(site: Site, machine: Machine, method: str, params: list[Any], headers: Mapping[str, str],
                  peer: Any = None) -> Any:
     """The result of a call that arrived at a machine; raises Failure, or ConnectionCut where no answer is given."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, VirtualLoop):
+        await loop.turn(f"{machine.name} {method} {params}", peer)
     site.clock.catch_up()
+    if machine.door == CLOSED or machine.cut:
+        raise ConnectionCut
     began = site.clock.seconds()
     context = Context(site, machine, method, headers=headers)
     context.told = params_for_journal(site, method, params)

@@ -46,7 +46,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     ("name: tiny", "profile: xcp", (
         "world.yaml, line 1: 'profile' must be one of xcp-ng-8.2, xcp-ng-8.3, xcp-ng-current, xenserver-8 "
         "and is 'xcp'.")),
-    ("name: tiny", "name: [", "world.yaml, line 2: this is not YAML (expected the node content, but found '-')."),
+    ("name: tiny", "name: [", "world.yaml, line 3: this is not YAML (expected the node content, but found '-')."),
 ])
 def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, before: str, after: str, sentence: str) -> None:
     assert told(tmp_path, GOOD.replace(before, after)) == sentence
