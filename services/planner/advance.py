@@ -177,6 +177,9 @@ def _plan(view: View) -> Said | None:
     shown = planning.forecast(snapshot, view.run.policy)
     if shown.blockers:
         return Said((_ended(view, "refused", shown.sentence, blockers=shown.blockers),), sentence=shown.sentence)
+    if view.run.digest not in ("", shown.digest):
+        because = f"The plan is not the one that was agreed to ({view.run.digest}) any more: {shown.sentence}"
+        return Said((_ended(view, "refused", because),), sentence=because)
     if not shown.turns:
         return Said((_ended(view, "succeeded", shown.sentence),), sentence=shown.sentence)
     owed = {name: one.act for name, one in view.book.owed.items()}

@@ -39,7 +39,7 @@ def start(book: Book, command: commands.StartRun, given: Given, owner: Policy) -
     run = names.run_id(book.pool, given.order)
     if book.run is not None and book.run.id == run:
         return Answer()
-    because = _taken(book) or policy_fault(owner, command)
+    because = _taken(book) or policy_fault(owner, command) or _not_yet(command)
     if because:
         refused = facts.RunRefused(pool=book.pool, run=run, order=given.order, by=given.by, because=because)
         return Answer((refused,))
@@ -52,9 +52,18 @@ def start(book: Book, command: commands.StartRun, given: Given, owner: Policy) -
         by=given.by,
         policy=policy,
         reason=command.reason,
+        digest=command.digest,
         survey=survey,
     )
     return Answer((requested,))
+
+
+def _not_yet(command: commands.StartRun) -> str:
+    """What an order asks for that Rota cannot do yet; refused, never ignored."""
+    if command.consents:
+        named = ", ".join(command.consents)
+        return f"Rota stops no VM yet, so it takes no consent to stop {named}; leave consents out."
+    return "Rota knows no window yet, so there is none to override; leave now out." if command.now else ""
 
 
 def policy_fault(owner: Policy, command: commands.StartRun | commands.PlanPool) -> str:
@@ -109,6 +118,15 @@ def _pause(run: Run, command: commands.Command, given: Given) -> Answer:
         because = f"The run is {run.state.value.replace('_', ' ')} and cannot be paused now."
         return _said(run, command, given, taken=False, because=because)
     return Answer((facts.RunPaused(pool=run.pool, run=run.id, by=given.by, order=given.order),))
+
+
+def _hold(run: Run, command: commands.Command, given: Given) -> Answer:
+    assert isinstance(command, commands.HoldRun)
+    if run.state not in (RunState.RUNNING, RunState.PAUSED):
+        because = f"The run is {run.state.value.replace('_', ' ')} and begins nothing that could be held back."
+        return _said(run, command, given, taken=False, because=because)
+    held = facts.RunHeld(pool=run.pool, run=run.id, because=command.because, by=given.by, order=given.order)
+    return Answer((held,))
 
 
 def _resume(run: Run, command: commands.Command, given: Given) -> Answer:
@@ -170,6 +188,7 @@ ANSWERS: Mapping[type[commands.Command], Answers] = MappingProxyType(
     {
         commands.CancelRun: _cancel,
         commands.PauseRun: _pause,
+        commands.HoldRun: _hold,
         commands.ResumeRun: _resume,
         commands.RetryStep: _retry,
         commands.SkipStep: _skip,

@@ -24,7 +24,9 @@ class Command(BaseModel):
 
 
 class StartRun(Command):
-    """Update a pool. `policy` holds only what differs from the pool's own; `now` overrides the window."""
+    """Update a pool. `policy` holds only what differs from the pool's own; `now` overrides the window; `digest` is
+    that of the forecast it was given for, and a plan that came out otherwise is refused; `consents` are VMs (by name,
+    tag or uuid) that may be stopped, recorded with who gave the order."""
 
     subject: ClassVar[str] = "rota.command.planner.start_run"
     verb: ClassVar[str] = "start_run"
@@ -33,6 +35,7 @@ class StartRun(Command):
     reason: Sentence = ""
     now: bool = False
     digest: Name = ""
+    consents: tuple[Name, ...] = ()
 
 
 class PlanPool(Command):
@@ -64,6 +67,14 @@ class PauseRun(RunCommand):
 
     subject: ClassVar[str] = "rota.command.planner.pause_run"
     verb: ClassVar[str] = "pause_run"
+
+
+class HoldRun(RunCommand):
+    """Begin nothing new and ask a person, for a reason that this client knows (a disk that is full, for example)."""
+
+    subject: ClassVar[str] = "rota.command.planner.hold_run"
+    verb: ClassVar[str] = "hold_run"
+    because: Sentence
 
 
 class ResumeRun(RunCommand):

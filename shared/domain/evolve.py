@@ -40,6 +40,7 @@ def begin(fact: facts.RunRequested, at: float) -> Run:
         reason=fact.reason,
         policy=fact.policy,
         requested_at=at,
+        digest=fact.digest,
         turns={PREPARATION: preparation},
     )
 

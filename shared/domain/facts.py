@@ -121,6 +121,8 @@ class RunRequested(RunFact):
     by: Name
     policy: Policy
     reason: Sentence = ""
+    digest: Name = ""
+    consents: tuple[Name, ...] = ()
     survey: StepPlanned
 
 
@@ -292,12 +294,14 @@ class HostLost(RunFact):
 
 
 class RunHeld(RunFact):
-    """The run waits for a person: retry, skip or cancel."""
+    """The run waits for a person: retry, skip or cancel. `by` and `order` where somebody ordered it."""
 
     subject: ClassVar[str] = "rota.fact.run.{pool}.{run}.run.run_held"
     because: Sentence
     step: Token | None = None
     who_can_help: Name = ""
+    by: Name = ""
+    order: Name = ""
 
 
 class RunPaused(RunFact):

@@ -74,6 +74,7 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow(commands.PlanPool, ("clients",), "planner"),
     CommandRow(commands.CancelRun, ("clients",), "planner"),
     CommandRow(commands.PauseRun, ("clients",), "planner"),
+    CommandRow(commands.HoldRun, ("clients",), "planner"),
     CommandRow(commands.ResumeRun, ("clients",), "planner"),
     CommandRow(commands.RetryStep, ("clients",), "planner"),
     CommandRow(commands.SkipStep, ("clients",), "planner"),

@@ -163,6 +163,7 @@ class Run:
     reason: str
     policy: Policy
     requested_at: float
+    digest: str = ""
     state: RunState = RunState.REQUESTED
     before_hold: RunState = RunState.RUNNING
     turns: Mapping[str, Turn] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.planner import advance, orders
+from services.planner import advance, orders, planning
 from shared.domain import acts, commands, facts
 from shared.domain.model import HA, PoolSettings
 from shared.domain.policy import Policy
@@ -442,3 +442,38 @@ def test_what_a_policy_asks_and_rota_cannot_do_is_refused() -> None:
     (refused,) = answer.facts
     assert isinstance(refused, facts.RunRefused)
     assert "max_away" in refused.because
+
+
+def test_what_an_order_asks_and_rota_cannot_do_is_refused() -> None:
+    """Consents and an override of the window are not ignored."""
+    for more, word in (({"consents": ("db",)}, "consent"), ({"now": True}, "window")):
+        (refused,) = Play(pool()).order(commands.StartRun.model_validate({"pool": "lab", **more})).facts
+
+        assert isinstance(refused, facts.RunRefused)
+        assert word in refused.because
+
+
+def test_a_plan_that_is_no_longer_the_one_agreed_to_is_refused() -> None:
+    """The digest of another forecast refuses the run before anything is changed; the right one starts it."""
+    right = planning.forecast(pool(), Policy()).digest
+    for digest, outcome in (("0" * 16, "refused"), (right, "succeeded")):
+        play = Play(pool())
+        play.order(commands.StartRun(pool="lab", digest=digest))
+        play.play()
+
+        assert play.run.outcome == outcome
+
+
+def test_a_client_may_hold_a_run_with_a_reason() -> None:
+    """A disk that is full: nothing new begins until somebody resumes."""
+    play = Play(pool()).start()
+    while "disable_host" not in play.kinds():
+        play.step()
+    hold = commands.HoldRun(pool="lab", run=play.run.id, because="The disk of rota-data is full.")
+    play.order(hold, orders.Given("h", "rota up"))
+    play.play()
+    assert play.run.hold is not None
+    assert play.run.hold.because == "The disk of rota-data is full."
+
+    play.order(commands.ResumeRun(pool="lab", run=play.run.id), orders.Given("r", "bob"))
+    assert play.play().run.outcome == "succeeded"

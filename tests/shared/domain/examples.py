@@ -47,6 +47,7 @@ COMMANDS: tuple[commands.Command, ...] = (
     commands.PlanPool(pool=POOL),
     commands.CancelRun(pool=POOL, run=RUN, now=True),
     commands.PauseRun(pool=POOL, run=RUN),
+    commands.HoldRun(pool=POOL, run=RUN, because="The disk of rota-data is full."),
     commands.ResumeRun(pool=POOL, run=RUN),
     commands.RetryStep(pool=POOL, run=RUN, step=STEP),
     commands.SkipStep(pool=POOL, run=RUN, step=STEP),
