@@ -135,6 +135,16 @@ class Client:
             raise
         return reading.vm_look(record, named)
 
+    async def come_to_rest(self, vm: Named, within: float) -> bool:
+        """See `port.Pool.come_to_rest`."""
+        async with self._errors(f"{vm} could not be watched"):
+            return await self._session.until_record(
+                "vm",
+                await self._ref("VM", vm),
+                lambda record: record is None or not reading.is_moving(record),
+                self._clock.machine_seconds(within),
+            )
+
     async def servertime(self, host: Named) -> float:
         """See `port.Pool.servertime`."""
         async with self._errors(f"{host} could not be asked for its time"):

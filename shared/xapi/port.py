@@ -37,11 +37,13 @@ class NotAnswered(TryAgain):
 
 @dataclass(frozen=True, slots=True)
 class VMLook:
-    """A VM at one moment. `power_state` is XAPI's word in lower case; `host` where it is resident."""
+    """A VM at one moment. `power_state` is XAPI's word in lower case; `host` where it is resident; `moving` while it is
+    on its way to another host, whoever moves it."""
 
     named: Named
     power_state: str
     host: Named | None
+    moving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,11 @@ class Pool(Protocol):
 
     async def vm(self, vm: Named) -> VMLook | None:
         """A VM, or None when it is gone."""
+        ...
+
+    async def come_to_rest(self, vm: Named, within: float) -> bool:
+        """Wait until a VM is not on its way any more, or until `within` seconds have passed; whether it came to rest.
+        A move outlives its task: the hosts go on with it while the master's xapi restarts."""
         ...
 
     async def servertime(self, host: Named) -> float:

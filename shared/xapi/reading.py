@@ -164,7 +164,13 @@ def vm_look(record: Record, resident_on: Named | None) -> VMLook | None:
     """One VM as a step must see it; None when it is not a VM any more but a template."""
     if record["is_a_template"]:
         return None
-    return VMLook(named(record), str(record["power_state"]).lower(), resident_on)
+    return VMLook(named(record), str(record["power_state"]).lower(), resident_on, is_moving(record))
+
+
+def is_moving(vm: Record) -> bool:
+    """Whether a VM is on its way to another host."""
+    under_way = set(vm["current_operations"].values())
+    return vm["scheduled_to_be_resident_on"] != NULL or not under_way.isdisjoint(("pool_migrate", "migrate_send"))
 
 
 def addresses(records: Records) -> frozenset[str]:
@@ -345,7 +351,8 @@ def _ha(records: Records, pool: Record) -> HA:
 def _vm_looks(records: Records, found: Iterable[Record]) -> Iterator[VMLook]:
     for record in sorted(found, key=lambda record: (str(record["name_label"]), str(record["uuid"]))):
         home = records["host"].get(record["resident_on"])
-        yield VMLook(named(record), str(record["power_state"]).lower(), named(home) if home is not None else None)
+        on = named(home) if home is not None else None
+        yield VMLook(named(record), str(record["power_state"]).lower(), on, is_moving(record))
 
 
 def _tasks_of_others(records: Records, host: str, run: str) -> Iterator[str]:

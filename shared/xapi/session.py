@@ -124,6 +124,24 @@ class Session:
             if left <= 0:
                 return False
 
+    async def until_record(
+        self, class_: str, ref: str, seen: Callable[[Mapping[str, Any] | None], bool], seconds: float
+    ) -> bool:
+        """As `until`, of one object alone: `seen` is given its record, None when it is gone."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        one = f"{class_}/{ref}"
+        batch = await self._reader.events([one, *ALWAYS_THERE], "", LONG_POLL)
+        record: Mapping[str, Any] | None = None
+        while True:
+            for event in batch.events:
+                record = event.snapshot if event.ref == ref else record
+            if seen(record):
+                return True
+            if (left := deadline - loop.time()) <= 0:
+                return False
+            batch = await self._reader.events([one], batch.token, min(LONG_POLL, max(0.05, left)))
+
     async def end_other(self, uuid: str) -> bool:
         """End another session by its uuid: `session.get_by_uuid`, then `session.logout` in its name. Whether it lived.
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from services.executor.work import Ended, Work, listed, spoken
 from shared.domain import acts
 from shared.domain.errors import GiveUp, TryAgain
+from shared.domain.names import Named
 from shared.xapi.port import NotAnswered, VMLook
 
 OFF = ("halted", "suspended")
 
+MOVE_PATIENCE = 3600.0
+"""Pool seconds that somebody else's move of a VM is waited for."""
+
 
 async def migrate(act: acts.MigrateVM, work: Work) -> Ended:
     """Move a running VM. One that its owner stopped, deleted or moved elsewhere meanwhile is a fact of life."""
-    before = await work.pool.vm(act.vm)
+    before = await _at_rest(act.vm, work)
     if (settled := _settled(act, before, work)) is not None:
         return settled
     _movable(act, before)
@@ -41,6 +45,10 @@ async def migrate(act: acts.MigrateVM, work: Work) -> Ended:
 async def sweep(act: acts.EvacuateRest, work: Work) -> Ended:
     """See that a host is empty; what appeared there meanwhile the pool moves itself."""
     found = (await work.pool.host(act.host)).residents
+    for vm in found:
+        if vm.moving:
+            await _at_rest(vm.named, work)
+            found = (await work.pool.host(act.host)).residents
     if not found:
         return Ended(acts.Swept(), f"No VM is left on {act.host}.")
     names = listed([vm.named.name for vm in found])
@@ -58,6 +66,17 @@ async def sweep(act: acts.EvacuateRest, work: Work) -> Ended:
     if left := (await work.pool.host(act.host)).residents:
         raise TryAgain(f"{listed([vm.named.name for vm in left])} did not leave {act.host}.", after=15)
     return Ended(acts.Swept(tuple(vm.named for vm in found)), f"The pool moved {names} off {act.host}.")
+
+
+async def _at_rest(vm: Named, work: Work) -> VMLook | None:
+    """A VM once it is not on its way: a move that somebody began, or that outlived its task, is waited for."""
+    look = await work.pool.vm(vm)
+    if look is None or not look.moving:
+        return look
+    await work.say(0.0, f"{vm} is on its way already; that is waited for.")
+    if not await work.pool.come_to_rest(vm, MOVE_PATIENCE):
+        raise TryAgain(f"{vm} is on its way for {spoken(MOVE_PATIENCE)} and does not arrive.", after=60)
+    return await work.pool.vm(vm)
 
 
 def _settled(act: acts.MigrateVM, vm: VMLook | None, work: Work) -> Ended | None:

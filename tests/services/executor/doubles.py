@@ -107,6 +107,9 @@ class FakePool:
         moved = f"move {vm}" in self.ledger.acts()
         return VMLook(vm, "running", PORTHOS if moved else ATHOS)
 
+    async def come_to_rest(self, vm: Named, within: float) -> bool:
+        raise NotImplementedError
+
     async def survey(self, *, updates: bool, at: float) -> PoolSnapshot:
         return PoolSnapshot("uuid-pool", "lab", ATHOS.uuid, (), (), (), (), PoolSettings(), at)
 

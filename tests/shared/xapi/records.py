@@ -42,6 +42,7 @@ def vm(name: str, on: str, **changed: Any) -> dict[str, Any]:
         "is_a_snapshot": False,
         "resident_on": ref(on),
         "scheduled_to_be_resident_on": NULL,
+        "current_operations": {},
         "metrics": ref(f"metrics-{name}"),
         "memory_overhead": 9,
         "memory_dynamic_min": 1000,
