@@ -86,11 +86,13 @@ class Desk:
                 task.add_done_callback(self._work.discard)
 
     async def _drain(self) -> None:
-        if self._work:
-            _, late = await asyncio.wait(self._work, timeout=DRAIN)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        """After a stop what is being told may end; after anything else it is left to whoever takes it up again."""
+        work = set(self._work)
+        if work and self._context.stop.is_set():
+            _, work = await asyncio.wait(work, timeout=DRAIN)
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
 
     async def _handle(self, seq: int) -> None:
         """One fact, from its delivery to its ack; whatever fails here must not stop the service."""

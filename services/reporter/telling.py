@@ -30,6 +30,9 @@ from shared.settings import Destination
 REST = 30.0
 """At most so many seconds of machine time is a destination left alone after it failed; then others' news is tried."""
 
+AFTER_REST = 1.0
+"""Seconds of machine time that others' news waits longer than the one that failed, so that it comes first."""
+
 REJECTIONS_AN_HOUR = 20
 """Rejected orders and messages that one destination is told in an hour; what rejects more is in the journal."""
 
@@ -56,7 +59,8 @@ class Read:
 @dataclass(frozen=True, slots=True)
 class Teller:
     """Tells occasions. `hide` takes secrets out of everything that is told; `backoff` is the seconds of machine time to
-    the next try, given how it stood, what failed, and the machine time."""
+    the next try, given how it stood, what failed, and the machine time. One occasion is prepared at a time: so each
+    destination's line is in the order of the journal."""
 
     bus: port.Bus
     clock: Clock
@@ -65,25 +69,34 @@ class Teller:
     hide: Callable[[str], str]
     log: structlog.stdlib.BoundLogger
     backoff: Callable[[Outcome, RotaError, float], float | None] = wait
+    preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def tell(self, occasion: Occasion) -> float | None:
         """Tell everybody who has not heard of it. Returns after how many seconds of machine time it is to be told
         again, because somebody could not be reached; None when all is said."""
-        wanting = [one for one in self.recipients if occasions.concerns(one.wishes, occasion)]
-        if not wanting:
-            return None
-        read = await self._read(occasion)
-        stand = outcomes(read.recorded, occasion.seq)
-        missing = [one for one in wanting if not stand.get(one.channel.name, NOT_TRIED).settled]
-        if not missing or self._is_old_news(occasion):
-            return None
-        parcel = await asyncio.to_thread(self._parcel, occasion, read)
-        telling = (self._tell_one(one, parcel, stand.get(one.channel.name, NOT_TRIED)) for one in missing)
+        async with self.preparing:
+            telling = await self._prepared(occasion)
         ends = await asyncio.gather(*telling, return_exceptions=True)
         for end in ends:
             if isinstance(end, BaseException):
                 raise end
         return min((end for end in ends if isinstance(end, float)), default=None)
+
+    async def _prepared(self, occasion: Occasion) -> list[asyncio.Task[float | None]]:
+        """One telling for each who has not heard of it, begun in the order of their news."""
+        wanting = [one for one in self.recipients if occasions.concerns(one.wishes, occasion)]
+        if not wanting or self._is_old_news(occasion):
+            return []
+        read = await self._read(occasion)
+        stand = outcomes(read.recorded, occasion.seq)
+        missing = [one for one in wanting if not stand.get(one.channel.name, NOT_TRIED).settled]
+        if not missing:
+            return []
+        parcel = await asyncio.to_thread(self._parcel, occasion, read)
+        return [
+            asyncio.ensure_future(self._tell_one(one, parcel, stand.get(one.channel.name, NOT_TRIED)))
+            for one in missing
+        ]
 
     async def _read(self, occasion: Occasion) -> Read:
         """The run's facts in full; without a run, what was told of the occasion since."""
@@ -129,8 +142,8 @@ class Teller:
         async with recipient.line:
             now = self.clock.machine()
             if recipient.resting_until > now:
-                return recipient.resting_until - now
-            if occasion.name == "rejected" and self._too_many(recipient, now):
+                return recipient.resting_until - now + AFTER_REST
+            if occasion.name == "rejected" and not stand.failures and self._too_many(recipient, now):
                 return None
             try:
                 reference = await recipient.channel.deliver(parcel)
