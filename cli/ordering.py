@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
@@ -27,7 +27,7 @@ async def plan(pool: str, policy: Sequence[str]) -> Ending:
     """Ask for a forecast and show it. Status 4 where something stands in the way."""
     command = _made(commands.PlanPool, pool=pool, policy=policy_of(policy))
     async with client_.connected() as client:
-        sent, answer = await client_.ask(client, command, say=_aside)
+        sent, answer = await client_.ask(client, command, say=_asides())
     fact = answer.fact
     document: dict[str, object] = {"order": sent.order, "pool": pool}
     if not isinstance(fact, facts.ForecastMade):
@@ -42,7 +42,7 @@ async def start(command: commands.StartRun, then: Then, *, as_json: bool) -> End
         if then == "leave":
             sent = await client_.send(client, command)
             return Ending({"order": sent.order, "run": sent.run, "pool": sent.pool}, (sent.run,))
-        sent, answer = await client_.ask(client, command, say=_aside)
+        sent, answer = await client_.ask(client, command, say=_asides())
         if then == "watch" and answer.code in (Exit.DONE, Exit.WAITING):
             manner = watching.Manner("silent") if as_json else watching.Manner.for_terminal()
             return await watching.watch(client, sent.pool, sent.run, manner)
@@ -96,7 +96,7 @@ async def _to_run(run: str, class_: type[commands.RunCommand], **more: object) -
 
 
 async def _ordered(client: Client, command: commands.Command) -> Ending:
-    sent, answer = await client_.ask(client, command, say=_aside)
+    sent, answer = await client_.ask(client, command, say=_asides())
     return Ending({"order": sent.order, "pool": sent.pool, "run": sent.run}, (), answer.code, answer.sentence)
 
 
@@ -107,8 +107,17 @@ async def _held_step(client: Client, pool: str, run: str) -> str:
     return summary.held.step
 
 
-def _aside(answer: Answer) -> None:
-    output.say(answer.sentence)
+def _asides() -> Callable[[Answer], None]:
+    """Say what comes before the answer, and nothing twice in a row."""
+    last = ""
+
+    def say(answer: Answer) -> None:
+        nonlocal last
+        if answer.sentence != last:
+            output.say(answer.sentence)
+        last = answer.sentence
+
+    return say
 
 
 def _made(class_: type[C], **fields: object) -> C:

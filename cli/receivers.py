@@ -86,10 +86,10 @@ async def webhook_server(inbox: Inbox) -> AsyncIterator[str]:
 
     application = web.Application(client_max_size=8 * 2**20)
     application.router.add_post("/rota", receive)
-    runner = web.AppRunner(application, access_log=None)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, LOOPBACK, 0, shutdown_timeout=1.0)
+        site = web.TCPSite(runner, LOOPBACK, 0)
         await site.start()
         port = runner.addresses[0][1]
         yield f"http://{LOOPBACK}:{port}/rota"

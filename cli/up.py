@@ -53,7 +53,7 @@ async def up(data: Path | None) -> Ending:
     environment = environment_with(data)
     settings = read_settings(environment)
     try:
-        with data_folder(settings.data) as folder, lock(folder):
+        with data_folder(settings.data.absolute()) as folder, lock(folder):
             house = House(folder, environment, output.say)
             async with children.stoppable():
                 await _live(house, settings)
@@ -170,7 +170,7 @@ async def _keep_bus(house: House) -> None:
         if house.server is None:
             return
         code = await asyncio.to_thread(house.server.process.wait)
-        house.say(f"The bus ended by itself with status {code}; it is started again in {pause:g} s.")
+        house.say(f"The bus {_how(code)}; it is started again in {pause:g} s.")
         await asyncio.sleep(pause)
         try:
             house.server = await embedded.start(house.data / "nats", port=house.server.port)
@@ -191,7 +191,7 @@ async def _keep_alive(house: House, name: str) -> None:
             deaths = 0 if loop.time() - began >= WELL_AFTER else deaths + 1
             words = child.last_words(1)
             pause = PAUSES[min(deaths, len(PAUSES)) - 1] if deaths else 0.0
-            house.say(f"The {name} ended with status {code}, and starts again in {pause:g} s. Its last words: {words}")
+            house.say(f"The {name} {_how(code)}; it is started again in {pause:g} s. Its last words: {words}")
         else:
             deaths += 1
             pause = PAUSES[min(deaths, len(PAUSES)) - 1]
@@ -216,6 +216,10 @@ async def _watch_disk(house: House) -> None:
             house.say(space_sentence(free, house.data) or f"There is room again on the disk of {house.data}.")
         before = now
         await asyncio.sleep(LOOK_AT_DISK_EACH)
+
+
+def _how(code: int) -> str:
+    return f"was killed by signal {-code}" if code < 0 else f"ended by itself with status {code}"
 
 
 def _pauses() -> Iterator[float]:

@@ -197,7 +197,13 @@ class Forecaster:
             self._bell.clear()
             for ask in list(self._journal.asks.values()):
                 await self._advance(ask)
-            await rung(self._bell, RESEND_LATER if self._journal.asks else IDLE)
+            await rung(self._bell, self._pause())
+
+    def _pause(self) -> float:
+        """Seconds of machine time until something is due although nothing was folded."""
+        clock, asks = self._context.clock, self._journal.asks.values()
+        due = [clock.machine_seconds(ask.not_before - clock.now()) for ask in asks if ask.not_before > clock.now()]
+        return min([*due, RESEND_LATER if asks else IDLE])
 
     async def _advance(self, ask: forecasts.Ask) -> None:
         following = forecasts.advance(ask, self._context.clock.now(), self._snapshots)

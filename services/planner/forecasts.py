@@ -35,6 +35,7 @@ class Ask:
     ordered: bool = False
     not_before: float = 0.0
     failed: str = ""
+    said: str = ""
     snapshot: str = ""
 
 
@@ -72,7 +73,8 @@ def _evolve(ask: Ask, fact: facts.Fact, at: float) -> Ask:
     if isinstance(fact, facts.StepFailed) and fact.attempt == ask.attempt:
         hopeless = fact.again_after is None or ask.attempt >= ATTEMPTS
         after = at + (fact.again_after or 0.0)
-        return replace(ask, ordered=False, not_before=after, failed=fact.because if hopeless else "")
+        failed = fact.because if hopeless else ""
+        return replace(ask, ordered=False, not_before=after, failed=failed, said=fact.because)
     return ask
 
 
@@ -88,7 +90,8 @@ def advance(ask: Ask, now: float, snapshots: Mapping[str, PoolSnapshot]) -> Next
         made = facts.ForecastMade(pool=ask.pool, run=ask.request, order=ask.order, forecast=forecast)
         return Next(((made, f"{ask.request}.made"),))
     if now > ask.asked_at + PATIENCE:
-        return _failed(ask, f"The survey of pool {ask.pool} was not answered in time; is the executor running?")
+        unheard = f"The survey of pool {ask.pool} was not answered in time; is the executor running?"
+        return _failed(ask, ask.said or unheard)
     if ask.ordered:
         return Next(order=_order(ask, ask.attempt))
     if now < ask.not_before:
