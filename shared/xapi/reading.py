@@ -13,7 +13,6 @@ from typing import Any
 from shared.domain.errors import Unreadable
 from shared.domain.model import HA, SR, VM, Host, PoolSettings, PoolSnapshot, Versions
 from shared.domain.names import Named
-from shared.xapi.port import HostLook, PoolLook, VMLook
 
 Record = Mapping[str, Any]
 Records = Mapping[str, Mapping[str, Record]]
@@ -21,11 +20,6 @@ Records = Mapping[str, Mapping[str, Record]]
 
 NULL = "OpaqueRef:NULL"
 LONGEST_NAME = 400
-RUN_TAG = "http:rota-run"
-STEP_TAG = "http:rota-step"
-"""Keys in a task's other_config that the HTTP headers `x-http-other-config-rota-run` and `-step` leave
-(xen-api context.ml get_http_other_config)."""
-
 SURVEY_CLASSES = (
     "pool",
     "host",
@@ -41,8 +35,6 @@ SURVEY_CLASSES = (
     "network",
     "vm_group",
 )
-HOST_CLASSES = ("pool", "host", "host_metrics", "vm", "pbd", "sr", "task")
-POOL_CLASSES = ("pool", "vdi", "sr", "host")
 
 
 def snapshot(records: Records, *, taken_at: float) -> PoolSnapshot:
@@ -56,10 +48,10 @@ def snapshot(records: Records, *, taken_at: float) -> PoolSnapshot:
         raise Unreadable("The pool's records name no master.")
     return PoolSnapshot(
         uuid=pool["uuid"],
-        name=_pool_name(pool, master),
+        name=pool_name(pool, master),
         master=master["uuid"],
         hosts=tuple(sorted((host(records, ref) for ref in records["host"]), key=lambda host: (host.name, host.uuid))),
-        vms=tuple(sorted((vm(records, record) for record in _guests(records)), key=lambda vm: (vm.name, vm.uuid))),
+        vms=tuple(sorted((vm(records, record) for record in guests(records)), key=lambda vm: (vm.name, vm.uuid))),
         srs=tuple(sorted((_sr(record) for record in _all(records, "sr")), key=lambda sr: (sr.name, sr.uuid))),
         networks=tuple(sorted(map(named, _all(records, "network")), key=lambda network: (network.name, network.uuid))),
         settings=settings(records),
@@ -71,7 +63,7 @@ def host(records: Records, ref: str) -> Host:
     """One host, its updates not yet known."""
     record = records["host"][ref]
     metrics = records.get("host_metrics", {}).get(record["metrics"], {})
-    storage = _storage(records, ref)
+    srs = storage(records, ref)
     return Host(
         uuid=record["uuid"],
         name=named(record).name,
@@ -84,8 +76,8 @@ def host(records: Records, ref: str) -> Host:
         agent_start_time=_seconds(record["other_config"].get("agent_start_time")),
         versions=versions(record["software_version"]),
         updates=None,
-        attached=tuple(sorted(sr for sr, attached in storage.items() if attached)),
-        detached=tuple(sorted(sr for sr, attached in storage.items() if not attached)),
+        attached=tuple(sorted(sr for sr, attached in srs.items() if attached)),
+        detached=tuple(sorted(sr for sr, attached in srs.items() if not attached)),
         networks=_networks_of_host(records, ref),
         cpu_vendor=str(record["cpu_info"].get("vendor", "")),
     )
@@ -126,79 +118,9 @@ def settings(records: Records) -> PoolSettings:
     )
 
 
-def pool_look(records: Records) -> PoolLook:
-    """The pool and its settings."""
-    pool = the_pool(records)
-    master = records.get("host", {}).get(pool["master"], {"uuid": "", "name_label": ""})
-    return PoolLook(Named(pool["uuid"], _pool_name(pool, master)), settings(records))
-
-
-def host_look(records: Records, uuid: str, *, run: str) -> HostLook | None:
-    """One host as a step must see it before it acts, all of one reading; None when the pool has no such host.
-
-    A task that was tagged with `run` is ours; every other pending one on the host is somebody else's.
-    """
-    ref = by_uuid(records, "host", uuid)
-    if ref is None:
-        return None
-    record = records["host"][ref]
-    value = host(records, ref)
-    residents = [vm for vm in _guests(records) if vm["resident_on"] == ref]
-    arriving = [vm for vm in _guests(records) if vm["scheduled_to_be_resident_on"] == ref and vm["resident_on"] != ref]
-    return HostLook(
-        named=named(record),
-        master=the_pool(records)["master"] == ref,
-        address=value.address,
-        enabled=value.enabled,
-        live=value.live,
-        boot_time=value.boot_time,
-        versions=value.versions,
-        residents=tuple(_vm_looks(records, residents)),
-        arriving=tuple(_vm_looks(records, arriving)),
-        tasks_of_others=tuple(sorted(_tasks_of_others(records, ref, run))),
-        storage=_storage(records, ref),
-    )
-
-
-def vm_look(record: Record, resident_on: Named | None) -> VMLook | None:
-    """One VM as a step must see it; None when it is not a VM any more but a template."""
-    if record["is_a_template"]:
-        return None
-    return VMLook(named(record), str(record["power_state"]).lower(), resident_on, is_moving(record))
-
-
-def is_moving(vm: Record) -> bool:
-    """Whether a VM is on its way to another host."""
-    under_way = set(vm["current_operations"].values())
-    return vm["scheduled_to_be_resident_on"] != NULL or not under_way.isdisjoint(("pool_migrate", "migrate_send"))
-
-
 def addresses(records: Records) -> frozenset[str]:
     """The addresses of all hosts of the pool: who may be followed."""
     return frozenset(str(record["address"]) for record in _all(records, "host") if record["address"])
-
-
-def working(tasks: Mapping[str, Record], *, run: str, step: str) -> dict[str, Record]:
-    """The tasks that a step has inside the pool and that are not over, by ref."""
-    return {
-        ref: task
-        for ref, task in tasks.items()
-        if task["other_config"].get(RUN_TAG) == run
-        and task["other_config"].get(STEP_TAG) == step
-        and task["status"] in ("pending", "cancelling")
-    }
-
-
-def update_tasks(tasks: Mapping[str, Record], host: str) -> dict[str, Record]:
-    """The pool tasks that the updater plugin keeps while it installs on a host, found by the host's uuid in the name
-    (`Update host NAME (UUID)`, xcp-ng-xapi-plugins updater.py), by ref."""
-    return {
-        ref: task
-        for ref, task in tasks.items()
-        if str(task["name_label"]).startswith("Update")
-        and f"({host})" in task["name_label"]
-        and task["status"] in ("pending", "cancelling")
-    }
 
 
 def by_uuid(records: Records, class_: str, uuid: str) -> str | None:
@@ -262,7 +184,7 @@ def names(records: Records) -> dict[str, str]:
     }
 
 
-def _guests(records: Records) -> Iterator[Record]:
+def guests(records: Records) -> Iterator[Record]:
     for record in _all(records, "vm"):
         if not (record["is_control_domain"] or record["is_a_template"] or record["is_a_snapshot"]):
             yield record
@@ -281,7 +203,7 @@ def _uuids(records: Records, class_: str, refs: Iterable[str]) -> tuple[str, ...
     return tuple(sorted({uuid for ref in refs if (uuid := _uuid(records, class_, ref)) is not None}))
 
 
-def _pool_name(pool: Record, master: Record) -> str:
+def pool_name(pool: Record, master: Record) -> str:
     """A pool without a name is shown under its master's, as XenCenter does."""
     return str(pool["name_label"] or master["name_label"] or pool["uuid"])[:LONGEST_NAME]
 
@@ -298,7 +220,7 @@ def _seconds(text: str | None) -> float | None:
         return None
 
 
-def _storage(records: Records, host: str) -> dict[str, bool]:
+def storage(records: Records, host: str) -> dict[str, bool]:
     """SR uuid to whether its PBD on the host is attached."""
     found = {}
     for pbd in _all(records, "pbd"):
@@ -346,23 +268,3 @@ def _ha(records: Records, pool: Record) -> HA:
         configuration=dict(pool["ha_configuration"]),
         failures_to_tolerate=int(pool["ha_host_failures_to_tolerate"]),
     )
-
-
-def _vm_looks(records: Records, found: Iterable[Record]) -> Iterator[VMLook]:
-    for record in sorted(found, key=lambda record: (str(record["name_label"]), str(record["uuid"]))):
-        home = records["host"].get(record["resident_on"])
-        on = named(home) if home is not None else None
-        yield VMLook(named(record), str(record["power_state"]).lower(), on, is_moving(record))
-
-
-def _tasks_of_others(records: Records, host: str, run: str) -> Iterator[str]:
-    """What runs on a host and is not of this run: tasks that say so themselves, those that hold it by an operation of
-    its own, and an installation. Where a call was forwarded to XAPI does not tell its clients."""
-    record = records["host"][host]
-    tasks = records.get("task", {})
-    by_name = update_tasks(tasks, record["uuid"])
-    for ref, task in tasks.items():
-        there = task["resident_on"] == host or ref in record["current_operations"] or ref in by_name
-        pending = task["status"] in ("pending", "cancelling")
-        if there and pending and task["other_config"].get(RUN_TAG) != run:
-            yield str(task["name_label"] or task["uuid"])

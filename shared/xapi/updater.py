@@ -13,8 +13,8 @@ from shared.domain.errors import Unreadable
 from shared.domain.model import Package
 from shared.xapi import answers
 
-LONGEST_TEXT = 2000
-"""Characters that are kept of a description and of a changelog."""
+LONGEST_TEXT = 1000
+"""Characters that are kept of a description, a changelog, and what yum said."""
 
 
 def offered(text: str) -> tuple[Package, ...]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.executor import packages
 from services.executor.work import Ended, Work, listed, spoken
 from shared.domain import acts
 from shared.domain.errors import GiveUp, TryAgain
 from shared.domain.names import Named
+from shared.xapi import packages
 from shared.xapi.port import NotAnswered
 
 BOOTING_PAUSE = 5.0

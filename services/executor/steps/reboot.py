@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 
-from services.executor import packages
 from services.executor.work import Ended, GoBack, Work, listed, spoken
 from shared.domain import acts
 from shared.domain.errors import GiveUp, TryAgain
 from shared.domain.names import Named
+from shared.xapi import packages
 from shared.xapi.port import HostLook, NotAnswered
 
 SAME_BOOT = 60.0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.executor import packages
 from services.executor.work import Ended, Work, listed, spoken
 from shared.domain import acts
 from shared.domain.errors import GiveUp, TryAgain
 from shared.domain.model import Package
 from shared.domain.names import Named
+from shared.xapi import packages
 
 BUSY = "UPDATER_BUSY"
 BUSY_PAUSE = 30.0

@@ -171,6 +171,19 @@ def test_a_survey_tells_updates_or_why_not() -> None:
     story(run)
 
 
+def test_a_survey_sees_what_was_installed_and_not_booted() -> None:
+    """Such a host still has a turn."""
+
+    async def run(pool: Simulated) -> None:
+        ended = await pool.do(acts.Survey("lab"))
+        assert isinstance(ended.result, acts.SurveyTaken)
+        hosts = _stored(pool, ended.result)["hosts"]
+        pending = {host["name"]: (len(host["updates"]), host["reboot_pending"]) for host in hosts}
+        assert pending == {"athos": (0, True), "porthos": (13, False), "aramis": (13, False)}
+
+    story(run, hosts=PATCHED_MASTER)
+
+
 def test_a_survey_says_what_xapi_says_of_vms_that_cannot_leave() -> None:
     """Code and parameters, with names for refs."""
 

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from shared.domain.errors import Unreadable
 from shared.domain.model import HA, PoolSnapshot
-from shared.xapi import reading
+from shared.xapi import looks, reading
 from tests.shared.xapi import records
 from tests.shared.xapi.records import NULL, ref
 
@@ -88,12 +88,12 @@ def test_a_look_at_a_host_sees_who_is_on_it_and_who_comes() -> None:
     """Residents without dom0, VMs that are scheduled to come, storage, and that it is the master."""
     pool = records.pool()
     pool["vm"][ref("wiki")] = records.vm("wiki", "porthos", scheduled_to_be_resident_on=ref("athos"))
-    look = reading.host_look(pool, "uuid-athos", run="r1")
+    look = looks.host_look(pool, "uuid-athos", run="r1")
     assert look is not None
     assert [vm.named.name for vm in look.residents] == ["gitlab"]
     assert [vm.named.name for vm in look.arriving] == ["wiki"]
     assert (look.master, look.storage) == (True, {"uuid-nfs": True})
-    assert reading.host_look(pool, "uuid-gone", run="r1") is None
+    assert looks.host_look(pool, "uuid-gone", run="r1") is None
 
 
 def test_tasks_of_others_are_those_that_no_order_of_this_run_made() -> None:
@@ -101,28 +101,28 @@ def test_tasks_of_others_are_those_that_no_order_of_this_run_made() -> None:
     pool = records.pool()
     pool["task"] = {
         ref("export"): records.task("export of wiki"),
-        ref("ours"): records.task("ours", other_config={reading.RUN_TAG: "r1"}),
+        ref("ours"): records.task("ours", other_config={looks.RUN_TAG: "r1"}),
         ref("over"): records.task("over", status="success"),
         ref("elsewhere"): records.task("elsewhere", resident_on=ref("porthos")),
         ref("holding"): records.task("holding it", resident_on=ref("porthos")),
         ref("update"): records.task("Update host athos (uuid-athos)", resident_on=ref("porthos")),
     }
     pool["host"][ref("athos")]["current_operations"] = {ref("holding"): "evacuate", ref("ours"): "evacuate"}
-    look = reading.host_look(pool, "uuid-athos", run="r1")
+    look = looks.host_look(pool, "uuid-athos", run="r1")
     assert look is not None
     assert look.tasks_of_others == ("Update host athos (uuid-athos)", "export of wiki", "holding it")
 
 
 def test_a_steps_tasks_are_found_by_run_and_step() -> None:
     """What a former executor left inside the pool, of any attempt, while it is not over."""
-    mine = {reading.RUN_TAG: "r1", reading.STEP_TAG: "t01-s002"}
+    mine = {looks.RUN_TAG: "r1", looks.STEP_TAG: "t01-s002"}
     tasks = {
         ref("mine"): records.task("mine", other_config=mine),
         ref("over"): records.task("over", other_config=mine, status="failure"),
-        ref("other step"): records.task("x", other_config={**mine, reading.STEP_TAG: "t01-s003"}),
+        ref("other step"): records.task("x", other_config={**mine, looks.STEP_TAG: "t01-s003"}),
         ref("nobody's"): records.task("y"),
     }
-    assert list(reading.working(tasks, run="r1", step="t01-s002")) == [ref("mine")]
+    assert list(looks.working(tasks, run="r1", step="t01-s002")) == [ref("mine")]
 
 
 def test_an_installation_is_found_by_the_hosts_uuid_in_its_task() -> None:
@@ -132,13 +132,13 @@ def test_an_installation_is_found_by_the_hosts_uuid_in_its_task() -> None:
         ref("b"): records.task("Update host porthos (uuid-porthos)"),
         ref("c"): records.task("Update kernel on host athos (uuid-athos)", status="success"),
     }
-    assert list(reading.update_tasks(tasks, "uuid-athos")) == [ref("a")]
+    assert list(looks.update_tasks(tasks, "uuid-athos")) == [ref("a")]
 
 
 def test_a_vm_that_became_a_template_is_gone() -> None:
     """It can neither run nor move any more."""
     record = records.vm("gitlab", "athos", is_a_template=True)
-    assert reading.vm_look(record, None) is None
+    assert looks.vm_look(record, None) is None
 
 
 def test_records_without_a_pool_are_unreadable() -> None:

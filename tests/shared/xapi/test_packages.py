@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.executor import packages
 from shared.domain.model import Package, Versions
+from shared.xapi import packages
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,13 @@ def test_what_runs_is_compared_only_where_it_can_be_told() -> None:
     (wrong,) = packages.not_running(has, Versions(xen="4.17.5-20.1", linux="4.19.0+1"))
     assert "Xen 4.17.5-20.1 runs although 4.17.6-2.1.xcpng8.3 is installed" in wrong
     assert packages.not_running({}, Versions(xen="4.17.5-20.1")) == ()
+
+
+def test_a_reboot_is_pending_as_far_as_it_can_be_told() -> None:
+    """Xen by its release, xapi by its version; nothing installed, nothing known: nothing pending."""
+    has = {"xen-hypervisor": "xen-hypervisor-4.17.6-2.1.x86_64", "xapi-core": "xapi-core-26.1.3-1.2.x86_64"}
+    assert not packages.reboot_is_pending(has, Versions(xen="4.17.6-2.1", xapi_build="26.1.3"))
+    assert packages.reboot_is_pending(has, Versions(xen="4.17.5-20.1", xapi_build="26.1.3"))
+    assert packages.reboot_is_pending(has, Versions(xen="4.17.6-2.1", xapi_build="25.33.1"))
+    assert not packages.reboot_is_pending(has, Versions())
+    assert not packages.reboot_is_pending({}, Versions(xen="4.17.5-20.1", xapi_build="25.33.1"))

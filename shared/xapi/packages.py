@@ -74,6 +74,14 @@ def not_running(installed: Mapping[str, str], running: Versions) -> tuple[str, .
     )
 
 
+def reboot_is_pending(installed: Mapping[str, str], running: Versions) -> bool:
+    """Whether what is installed waits for a reboot, as far as it can be told: Xen, a kernel that says its release, and
+    xapi, whose version is read at its start (a toolstack restart is enough to hide that one)."""
+    xapi = evr("xapi-core", installed.get("xapi-core", "")).partition("-")[0]
+    stale = bool(xapi and running.xapi_build) and newer(xapi, running.xapi_build)
+    return stale or bool(not_running(installed, running))
+
+
 def _is_part(runs: str, has: str) -> bool:
     """Whether `4.17.5-20.1` is what `4.17.5-20.1.xcpng8.3` is."""
     return has == runs or has.startswith(f"{runs}.")
