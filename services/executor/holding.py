@@ -31,6 +31,9 @@ RETRY = 2.0
 READ_AGAIN = 0.2
 """Machine seconds before the journal is read again after a lost guard."""
 
+LOOK_AT_JOURNAL = 5.0
+"""Machine seconds after which the journal is asked whether a step in hand is still wanted."""
+
 PROGRESS_SAID = 0.5
 PROGRESS_STORED = 60.0
 """Machine seconds between two words on progress, and between two facts of it."""
@@ -84,7 +87,7 @@ class Holder:
                 return False
             self._command = self._command.model_copy(update={"act": standing.act})
             try:
-                return await self._tell(await self._attempt(standing))
+                return await self._tell(await self._while_wanted(standing))
             except guards.ReadAgain:
                 await asyncio.sleep(READ_AGAIN)
             except (TryAgain, Superseded) as error:
@@ -95,6 +98,28 @@ class Holder:
                 self._log.info("lost", pool=self._command.pool, step=self._command.step, sentence=error.because)
                 await self._say(0.0, f"{error.because} It is tried again, for {spoken(now - lost_at)} now.")
                 await asyncio.sleep(RETRY)
+
+    async def _while_wanted(self, standing: guards.Standing) -> facts.StepSucceeded | facts.StepFailed:
+        """One attempt, stopped when the journal says that the step is somebody else's, or not wanted any more: it timed
+        out, or a person left it out. Its session is over then, and what comes next is not disturbed."""
+        attempt = asyncio.create_task(self._attempt(standing))
+        watch = asyncio.create_task(self._until_unwanted())
+        try:
+            await asyncio.wait((attempt, watch), return_when=asyncio.FIRST_COMPLETED)
+            if not attempt.done():
+                raise Superseded("The step is not wanted any more.")
+            return attempt.result()
+        finally:
+            attempt.cancel()
+            watch.cancel()
+            await asyncio.gather(attempt, watch, return_exceptions=True)
+
+    async def _until_unwanted(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_AT_JOURNAL)
+            standing = await guards.read(self._bus, self._command)
+            if standing is None or standing.token > self._hand.delivery.token:
+                return
 
     async def tell_fault(self, fault: Exception) -> bool:
         """End the step with a fault of Rota's own, so that a person sees it; see `carry_out` for what is returned."""

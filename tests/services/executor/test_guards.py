@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from services.executor import handlers
+from services.executor.steps import table
 from shared import service
 from shared.bus import wire
 from shared.bus.port import Message, Token
@@ -468,6 +469,34 @@ def test_a_long_step_that_is_given_up_meanwhile_is_dropped() -> None:
         assert bench.ledger.closed == ["s1"]
 
     story(run)
+
+
+def test_a_step_that_is_left_out_meanwhile_is_stopped() -> None:
+    """Its session is over within seconds, it is not told how it would have ended, and its order is gone."""
+
+    async def run(bench: Bench) -> None:
+        async def for_ever(_: str) -> None:
+            await asyncio.sleep(10_000)
+
+        bench.ledger.trouble = for_ever
+        context = bench.context("a")
+        async with serving(context, bench.executor(context)):
+            await bench.sent()
+            await bench.until(lambda: bench.told(facts.StepStarted))
+            await bench.fact(facts.StepSkipped(pool="lab", run="r1", step="t01-s001", because="a person said so"))
+            await bench.until(lambda: not bench.server.orders(), within=10)
+        assert bench.ledger.closed == ["s1"]
+        assert (bench.told(facts.StepSucceeded), bench.told(facts.StepFailed)) == ([], [])
+
+    story(run)
+
+
+def test_every_act_that_is_sent_has_a_function() -> None:
+    """A kind without one would be a fault of ours in the middle of a run."""
+    union = get_args(get_args(acts.Act)[0])
+    kinds = {kind for act in union for kind in get_args(get_type_hints(act)["kind"])}
+    assert set(table.STEPS) == kinds - acts.WAITS
+    assert set(table.STEPS) >= table.READING | table.LONG | set(table.PATIENT)
 
 
 def test_many_steps_are_worked_on_at_once() -> None:
