@@ -5,7 +5,7 @@ It belongs to the hosts, not to the call: when the master's xapi goes away it ru
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from simulator import tasks, vms
 from simulator.failure import NULL, Failure
@@ -16,6 +16,7 @@ from simulator.processes import Gone, Process
 from simulator.site import Site
 
 SETUP, SWITCH = 1.0, 0.5
+STORAGE_RATE = 120e6
 COMPRESSED = 0.6
 
 
@@ -29,7 +30,7 @@ class Migration:
     task: str
     cause: str
     compress: bool = False
-    extra_bytes: int = 0
+    disks: dict[str, str] = field(default_factory=dict)
     process: Process | None = None
     moved: bool = False
 
@@ -81,26 +82,43 @@ async def copy(site: Site, migration: Migration) -> None:
         await site.scheduler.sleep(float(fault.get("after", 5)))
         raise Failure(str(fault.get("code", "VM_MIGRATE_FAILED")), *fault.get("params", (
             migration.vm, migration.source.ref, migration.target.ref, "simulated failure")))
+    state = site.world.record("VM", migration.vm)["power_state"]
     await site.scheduler.sleep(SETUP)
-    size = memory_of(site, migration.vm) * (COMPRESSED if migration.compress else 1.0) + migration.extra_bytes
+    stream = min(migration.source.spec.stream, migration.target.spec.stream)
+    if migration.disks:
+        await carry_bytes(site, migration, disk_bytes(site, migration.disks), min(STORAGE_RATE, stream), (0.0, 0.8))
+    if state == "Running":
+        size = memory_of(site, migration.vm) * (COMPRESSED if migration.compress else 1.0)
+        await carry_bytes(site, migration, size, stream, (0.8 if migration.disks else 0.0, 0.99))
+    await site.scheduler.sleep(SWITCH)
+    if site.world.record("VM", migration.vm)["power_state"] != state:
+        raise Failure("VM_BAD_POWER_STATE", migration.vm, state.lower(), "halted")
+    migration.moved = True
+
+
+async def carry_bytes(site: Site, migration: Migration, size: float, ceiling: float, part: tuple[float, float]) -> None:
+    """One flow from host to host; the task's progress goes from one end of `part` to the other."""
     pipes: tuple[str, ...] = (f"{migration.source.name} out", f"{migration.target.name} in")
     if migration.source is migration.target:
         pipes = (f"{migration.source.name} disk",)
-    flow = site.flows.begin(pipes, size, min(migration.source.spec.stream, migration.target.spec.stream))
-    hang = take(site, "migration_hangs", vm=name)
+    flow = site.flows.begin(pipes, size, ceiling)
+    hang = take(site, "migration_hangs", vm=site.name("VM", migration.vm) or "")
+    begin, end = part
     try:
         while not flow.over:
             await flow.progressed.wait(site.scheduler)
-            tasks.progress(site, migration.task, round(flow.fraction * 0.99, 4))
+            tasks.progress(site, migration.task, round(begin + flow.fraction * (end - begin), 4))
             if hang is not None and flow.fraction >= float(hang.get("at_fraction", 0.5)):
                 await site.scheduler.sleep(float(hang.get("seconds", 1e9)))
                 hang = None
     finally:
         site.flows.stop(flow)
-    await site.scheduler.sleep(SWITCH)
-    if site.world.record("VM", migration.vm)["power_state"] not in ("Running", "Paused"):
-        raise Failure("VM_BAD_POWER_STATE", migration.vm, "running", "halted")
-    migration.moved = True
+
+
+def disk_bytes(site: Site, disks: dict[str, str]) -> float:
+    """What must be copied of disks that go to another SR."""
+    moving = [site.world.record("VDI", vdi) for vdi, sr in disks.items() if site.world.record("VDI", vdi)["SR"] != sr]
+    return float(sum(one["physical_utilisation"] for one in moving))
 
 
 def memory_of(site: Site, vm: str) -> float:
@@ -119,11 +137,27 @@ def finish(site: Site, migration: Migration, began: float, outcome: str) -> None
     site.journal.write("migration", vm=record["name_label"], **ends,
                        began=round(began, 6), ended=round(site.clock.seconds(), 6), outcome=outcome)
     if migration.moved:
+        swap_disks(site, migration.disks)
+    if migration.moved and record["resident_on"] != NULL:
         vms.settle(site, migration.vm, record["power_state"], migration.target.ref, migration.cause)
     else:
         site.world.change("VM", migration.vm, scheduled_to_be_resident_on=NULL)
     release(site, "VM", migration.vm, migration.task)
     release(site, "host", migration.target.ref, migration.task)
+
+
+def swap_disks(site: Site, disks: dict[str, str]) -> None:
+    """Each moved disk is a new one on its new SR, in the old one's place."""
+    for vdi, sr in disks.items():
+        old = dict(site.world.record("VDI", vdi)) if site.world.has("VDI", vdi) else {}
+        if not old or old["SR"] == sr:
+            continue
+        kept = {key: value for key, value in old.items() if key not in ("uuid", "VBDs", "SR", "snapshots", "location")}
+        new = site.world.add("VDI", f"moved disk {site.count('moved disk')}", SR=sr, **kept)
+        site.world.change("VDI", new, location=site.world.record("VDI", new)["uuid"])
+        for vbd in old["VBDs"]:
+            site.world.change("VBD", vbd, VDI=new)
+        site.world.remove("VDI", vdi)
 
 
 def target_died(site: Site, machine: Machine) -> None:

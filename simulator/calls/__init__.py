@@ -14,13 +14,14 @@ from simulator.calls import (
     pool,
     session,
     storage,
+    storage_migration,
     task,
     vm,
 )
 from simulator.calls.context import Handler
 from simulator.schema import newest
 
-MODULES = (session, task, event, host, evacuation, migration, vm, pool, storage, message)
+MODULES = (session, task, event, host, evacuation, migration, vm, pool, storage, storage_migration, message)
 
 
 @cache
