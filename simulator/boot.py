@@ -6,7 +6,7 @@ xapi_host_helpers.ml consider_enabling_host. Shutdown's own script is `reboot_sc
 
 from __future__ import annotations
 
-from simulator import housekeeping, migration, placement, reboot_script, storage, tasks, vms
+from simulator import fencing, housekeeping, migration, placement, reboot_script, storage, tasks, vms
 from simulator.failure import Failure
 from simulator.faulttable import take
 from simulator.machine import BOOTING, CLOSED, EMERGENCY, OPEN, Machine, software_version
@@ -72,6 +72,8 @@ async def start_xapi(site: Site, machine: Machine, *, booted: bool) -> None:
     await site.scheduler.sleep(1.0)
     await refresh_database(site, machine, booted=booted)
     await plug_all(site, machine)
+    if booted:
+        storage.host_returned(site)
     await site.scheduler.sleep(1.0)
     machine.startup_complete = True
     consider_enabling(site, machine)
@@ -247,6 +249,9 @@ def power_off(site: Site, machine: Machine, *, clean: bool) -> None:
     machine.updater_lock = ""
     machine.workers_busy = 0
     migration.target_died(site, machine)
+    storage.host_went(site)
+    if not clean and site.pool_record["ha_enabled"]:
+        site.nature.spawn(fencing.take_care(site, machine), "HA takes care of a dead host")
 
 
 async def power_cycle(site: Site, machine: Machine) -> None:

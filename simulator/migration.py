@@ -140,6 +140,8 @@ def finish(site: Site, migration: Migration, began: float, outcome: str) -> None
         swap_disks(site, migration.disks)
     if migration.moved and record["resident_on"] != NULL:
         vms.settle(site, migration.vm, record["power_state"], migration.target.ref, migration.cause)
+        if take(site, "guest_freezes", vm=record["name_label"], host=migration.target.name):
+            site.frozen[record["guest_metrics"]] = site.clock.unix()
     else:
         site.world.change("VM", migration.vm, scheduled_to_be_resident_on=NULL)
     release(site, "VM", migration.vm, migration.task)

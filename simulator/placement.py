@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from simulator import memory, operations
 from simulator.failure import NULL, Failure
+from simulator.faulttable import take
 from simulator.schema import version_of
 from simulator.site import Site
 from simulator.values import Record
@@ -62,8 +63,9 @@ def assert_can_boot_here(site: Site, vm: str, host: str, *, with_memory: bool = 
 
 
 def assert_memory(site: Site, vm: str, host: str) -> None:
-    need, have = memory.needed(site.world.record("VM", vm)), memory.free(site.world, host, without=vm)
-    if need > have:
+    record = site.world.record("VM", vm)
+    need, have = memory.needed(record), memory.free(site.world, host, without=vm)
+    if need > have or take(site, "memory_refused", vm=record["name_label"], host=site.name("host", host) or ""):
         raise Failure("HOST_NOT_ENOUGH_FREE_MEMORY", str(need), str(have))
 
 

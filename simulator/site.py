@@ -20,11 +20,15 @@ from simulator.machine import Machine
 from simulator.processes import Group, Scheduler, Signal
 from simulator.profiles import Profile
 from simulator.values import DateTime, Record, moment
-from simulator.world import World
+from simulator.wire.shown import Shown
+from simulator.world import Row, World
 
 if TYPE_CHECKING:
     from simulator.migration import Migration
     from simulator.tasks import Errand
+
+
+REPORTS = 60.0
 
 
 class Site:
@@ -50,9 +54,10 @@ class Site:
         self.migrations: list[Migration] = []
         self.armed: list[dict[str, Any]] = []
         self.deaf_guests: set[str] = set()
+        self.frozen: dict[str, float] = {}
         self.mourned: set[str] = set()
         self.unreachable_srs: set[str] = set()
-        self.degraded_srs: set[str] = set()
+        self.degraded_srs: dict[str, float] = {}
         self.nature = Group(self.scheduler, "nature")
         self.session_used: dict[str, float] = {}
         self.flushed_generation = 0
@@ -131,6 +136,20 @@ class Site:
         """Tells those who wait for changes to look."""
         for event in self.waiters:
             event.set()
+
+    def view(self, cls: str, ref: str) -> Shown:
+        """A row as clients see it now; what a guest reports goes on by itself, each minute, unless the guest is frozen.
+
+        Raises HANDLE_INVALID [class, ref].
+        """
+        row = self.world.rows[cls].get(ref)
+        if row is None:
+            raise Failure("HANDLE_INVALID", cls, ref)
+        if cls == "VM_guest_metrics":
+            heard = self.frozen.get(ref, self.clock.unix())
+            told = {**row.record, "last_updated": moment(heard - heard % REPORTS)}
+            row = Row(told, row.created, row.modified)
+        return Shown(row)
 
     def set_door(self, machine: Machine, door: str) -> None:
         machine.door = door

@@ -89,6 +89,26 @@ def disks_in_use(site: Site, sr: str, host: str) -> list[str]:
     return used
 
 
+def host_went(site: Site) -> None:
+    """A host is away: replicated and clustered SRs lack its part from now on."""
+    for sr, record in site.world.all("SR"):
+        if record["clustered"] or record["type"] == "linstor":
+            site.degraded_srs[sr] = site.clock.seconds()
+
+
+def host_returned(site: Site) -> None:
+    """The host has its storage again: each such SR is whole once it has resynchronised, if nobody else went meanwhile."""
+    for sr, since in list(site.degraded_srs.items()):
+        spec = spec_of(site, sr)
+        site.clock.after(spec.resync if spec else 120.0, lambda sr=sr, since=since: resynced(site, sr, since))
+
+
+def resynced(site: Site, sr: str, since: float) -> None:
+    if site.degraded_srs.get(sr) == since and all(machine.powered for machine in site.machines.values()):
+        del site.degraded_srs[sr]
+        site.settled.fire()
+
+
 def detach_all(site: Site, host: str) -> None:
     """What a host that goes down does to its PBDs."""
     for pbd in site.world.record("host", host)["PBDs"]:

@@ -87,7 +87,7 @@ def diff(site: Site, since: tuple[int, int], matches: Matcher) -> dict[str, Any]
         if row is None or row.modified <= start:
             continue
         new = row.created > start
-        event = told(row.modified, cls, "add" if new else "mod", ref, Shown(row))
+        event = told(row.modified, cls, "add" if new else "mod", ref, site.view(cls, ref))
         (messages if cls == "message" else added if new else modified).append(event)
     gone = [told(grave.deleted, cls, "del", grave.ref, None)
             for cls, graves in world.deleted.items() if cls not in SILENT

@@ -12,7 +12,6 @@ from simulator.failure import Failure
 from simulator.operations import refresh_vm
 from simulator.schema import Call
 from simulator.site import Site
-from simulator.wire.shown import Shown
 
 CREATABLE = ("network", "VBD", "VDI", "VIF", "PBD", "VM_group", "VM_appliance", "VM")
 
@@ -36,14 +35,13 @@ def get_all(cls: str, _: str) -> Handler:
 
 def get_all_records(cls: str, _: str) -> Handler:
     def act(ctx: Context) -> dict[str, Any]:
-        return {ref: Shown(row) for ref, row in ctx.site.world.rows[cls].items()}
+        return {ref: ctx.site.view(cls, ref) for ref in ctx.site.world.rows[cls]}
     return act
 
 
 def get_record(cls: str, _: str) -> Handler:
     def act(ctx: Context, self: str) -> Any:
-        ctx.site.world.record(cls, self)
-        return Shown(ctx.site.world.rows[cls][self])
+        return ctx.site.view(cls, self)
     return act
 
 
@@ -64,7 +62,7 @@ def get_by_name_label(cls: str, _: str) -> Handler:
 
 def get_field(cls: str, name: str) -> Handler:
     def act(ctx: Context, self: str) -> Any:
-        return ctx.site.world.record(cls, self)[name]
+        return ctx.site.view(cls, self).record[name]
     return act
 
 

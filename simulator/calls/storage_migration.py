@@ -6,8 +6,8 @@ Read there, not tried on a real pool. Only within the pool; a migration to anoth
 
 from __future__ import annotations
 
-from simulator import operations, placement
 from simulator import migration as carrying
+from simulator import operations, placement
 from simulator.calls.context import Context
 from simulator.calls.migration import left_message
 from simulator.failure import NULL, Failure

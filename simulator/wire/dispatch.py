@@ -183,9 +183,11 @@ async def run(ctx: Context, base: str, act: Handler, values: list[Any], in_backg
         process.when_done(lambda ended: close_task(ctx, task, ended))
         cut_reply(ctx, base)
         return task
+    process.when_done(lambda _: forget_task(ctx, task))
+    if fault := take(ctx.site, "connection_cut", method=base, host=ctx.machine.name):
+        await parked_wait(ctx, ctx.site.nature.spawn(ctx.site.scheduler.sleep(float(fault.get("after", 0)))), peer)
+        raise ConnectionCut
     await parked_wait(ctx, process, peer)
-    ctx.site.errands.pop(task, None)
-    ctx.site.world.remove("task", task)
     if process.error is not None:
         raise process.error if isinstance(process.error, Failure) else ConnectionCut()
     cut_reply(ctx, base)
@@ -195,6 +197,12 @@ async def run(ctx: Context, base: str, act: Handler, values: list[Any], in_backg
 async def carried(ctx: Context, act: Handler, values: list[Any], slow: bool) -> Any:
     result = act(ctx, *values)
     return await result if slow else result
+
+
+def forget_task(ctx: Context, task: str) -> None:
+    """The task of a call that was waited for is thrown away when the call is over."""
+    ctx.site.errands.pop(task, None)
+    ctx.site.world.remove("task", task)
 
 
 def cut_reply(ctx: Context, base: str) -> None:
