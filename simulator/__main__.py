@@ -8,6 +8,8 @@ import json
 import signal
 import sys
 
+from simulator import coverage
+from simulator.description import WORLD
 from simulator.loopback import NoAddress
 from simulator.simulation import running
 from simulator.worldfile import WorldError, shipped
@@ -26,11 +28,18 @@ def arguments(told: list[str]) -> argparse.Namespace:
     parser.add_argument("--control-port", type=int, default=0, help="the control server's port on 127.0.0.1")
     parser.add_argument("--block", default="", help="use the loopback block 127.A.B.0/24, as in --block 7.1")
     parser.add_argument("--manual", action="store_true", help="the clock stands still until POST /clock turns it")
+    parser.add_argument("--coverage", action="store_true", help="list the calls that are simulated")
+    parser.add_argument("--schema", action="store_true", help="print the JSON Schema of world files")
     return parser.parse_args(told)
 
 
 def tell(sentence: str) -> None:
     sys.stderr.write(sentence + "\n")
+
+
+def schema_text() -> str:
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A world for the simulated pool"}
+    return json.dumps({**head, **WORLD.schema}, indent=1) + "\n"
 
 
 async def serve(told: argparse.Namespace) -> None:
@@ -52,6 +61,9 @@ async def serve(told: argparse.Namespace) -> None:
 
 def main(told: list[str]) -> int:
     options = arguments(told)
+    if options.coverage or options.schema:
+        sys.stdout.write(coverage.text() if options.coverage else schema_text())
+        return 0
     if not options.world:
         tell(f"Say which world: a file, or one of {', '.join(shipped())}.")
         return 2

@@ -63,6 +63,9 @@ async def start_xapi(site: Site, machine: Machine, *, booted: bool) -> None:
     machine.agent_started_at = host_clock(site, machine)
     machine.starts_count += 1
     machine.user_disabled = False
+    pending = site.world.record("host", machine.ref).get("pending_guidances", [])
+    left = [one for one in pending if one != "restart_toolstack"]
+    site.world.change("host", machine.ref, pending_guidances=left)
     machine.emergency = list(BOOTING)
     if machine is site.master:
         master_is_up(site, machine)
@@ -269,6 +272,7 @@ def power_on(site: Site, machine: Machine) -> None:
     machine.powered = True
     machine.until_reboot = False
     machine.faults.pop("xen_incompatible", None)
+    site.world.change("host", machine.ref, pending_guidances=[])
     machine.running = dict(machine.installed)
     machine.boots_count += 1
     if behind := take(site, "clock_behind", host=machine.name):

@@ -6,6 +6,7 @@ Only the start: what changes later is the calls' and the machines' own doing.
 from __future__ import annotations
 
 from simulator import machine as machines
+from simulator import repository
 from simulator.build_vms import build_templates, build_vm
 from simulator.clock import Clock
 from simulator.description import HostSpec, NetworkSpec, SrSpec, WorldSpec
@@ -41,6 +42,8 @@ def build(spec: WorldSpec, clock: Clock, journal: Journal, seed: str, addresses:
     for vm in spec.vms:
         build_vm(site, vm, networks)
     finish_ha(site, pool)
+    if not profile.updater:
+        repository.build(site)
     for ref in site.machines:
         refresh_host(site, ref)
     write_start(site)

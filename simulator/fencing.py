@@ -15,7 +15,7 @@ RESTART = 10.0
 
 
 async def take_care(site: Site, machine: Machine) -> None:
-    """Some time after the death: a new master if it was the master, the host counted dead, its protected VMs started."""
+    """Some time after the death: a new master if need be, the host counted dead, its protected VMs started."""
     await site.scheduler.sleep(NOTICED)
     if machine.powered or not site.pool_record["ha_enabled"]:
         return

@@ -81,7 +81,7 @@ def vm_appears(site: Site, words: dict[str, Any]) -> None:
 
 
 def backup(site: Site, words: dict[str, Any]) -> None:
-    """A backup of a VM runs for `seconds`: moving it is blocked, and its snapshot's disk hangs on the control domain."""
+    """A backup of a VM runs for `seconds`: moving it is blocked, and a disk of it hangs on the control domain."""
     vm = site.vm_named(words["vm"])
     record = site.world.record("VM", vm)
     blocked = {**record["blocked_operations"], **dict.fromkeys(BACKUP_BLOCKS, BACKUP_TEXT)}

@@ -61,6 +61,7 @@ class Site:
         self.nature = Group(self.scheduler, "nature")
         self.session_used: dict[str, float] = {}
         self.flushed_generation = 0
+        self.synced_hash = ""
         self.backup: dict[str, dict[str, str]] = {}
         self.waiters: dict[asyncio.Event, None] = {}
         self._counts: dict[str, int] = {}

@@ -5,6 +5,8 @@ Used by the calls and by a host that boots.
 
 from __future__ import annotations
 
+from functools import partial
+
 from simulator.description import SrSpec
 from simulator.failure import NULL, Failure
 from simulator.faulttable import take
@@ -97,10 +99,10 @@ def host_went(site: Site) -> None:
 
 
 def host_returned(site: Site) -> None:
-    """The host has its storage again: each such SR is whole once it has resynchronised, if nobody else went meanwhile."""
+    """The host has its storage again: each such SR is whole once it has resynchronised, if nobody else went."""
     for sr, since in list(site.degraded_srs.items()):
         spec = spec_of(site, sr)
-        site.clock.after(spec.resync if spec else 120.0, lambda sr=sr, since=since: resynced(site, sr, since))
+        site.clock.after(spec.resync if spec else 120.0, partial(resynced, site, sr, since))
 
 
 def resynced(site: Site, sr: str, since: float) -> None:

@@ -16,12 +16,13 @@ from simulator.calls import (
     storage,
     storage_migration,
     task,
+    updates,
     vm,
 )
 from simulator.calls.context import Handler
 from simulator.schema import newest
 
-MODULES = (session, task, event, host, evacuation, migration, vm, pool, storage, storage_migration, message)
+MODULES = (session, task, event, host, evacuation, migration, vm, pool, storage, storage_migration, message, updates)
 
 
 @cache

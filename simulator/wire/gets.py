@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 
 from aiohttp import web
 
-from simulator.failure import ConnectionCut
+from simulator import repository
+from simulator.failure import ConnectionCut, Failure
 from simulator.machine import EMERGENCY, Machine
 from simulator.site import Site
 from simulator.wire import xml
@@ -61,8 +63,15 @@ def database(site: Site) -> str:
 
 
 def updates(site: Site, request: web.BaseRequest) -> web.Response:
-    """XenServer 8's updates; a pool without repositories has none to tell."""
-    return not_found()
+    """XenServer 8's updates of the hosts asked for; a pool without repositories has none to tell."""
+    if not site.pool_record.get("repositories"):
+        return not_found()
+    asked = [one for one in request.query.get("host_refs", "").split(";") if one]
+    try:
+        told = repository.updates_of(site, asked or list(site.machines))
+    except Failure as refused:
+        return web.Response(status=404, text=refused.code)
+    return web.Response(body=json.dumps(told).encode(), headers={"Content-Type": "application/json"})
 
 
 def not_found() -> web.Response:

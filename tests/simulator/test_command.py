@@ -30,9 +30,13 @@ def command(*words: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]
 
 
 def get(url: str, body: dict[str, Any] | None = None) -> Any:
+    return json.loads(read(url, body))
+
+
+def read(url: str, body: dict[str, Any] | None = None) -> bytes:
     data = json.dumps(body).encode() if body is not None else None
     with urllib.request.urlopen(urllib.request.Request(url, data=data)) as answer:  # noqa: S310 - our own server
-        return json.loads(answer.read())
+        return bytes(answer.read())
 
 
 def test_it_prints_one_line_serves_a_real_client_and_ends_on_sigterm(tmp_path: Path) -> None:
@@ -63,9 +67,9 @@ def test_the_control_address_tells_state_clock_and_journal_and_takes_faults() ->
         assert clock["now"] >= clock["origin"]
         assert get(f"{control}/fault", {"kind": "power_loss", "host": "south"}) == {"ok": True}
         assert get(f"{control}/state")["hosts"]["south"]["powered"] is False
-        assert refusal(f"{control}/fault", {"kind": "earthquake"}).startswith("There is no fault 'earthquake'; there are ")
-        with urllib.request.urlopen(f"{control}/journal") as answer:
-            lines = [json.loads(one) for one in answer.read().splitlines()]
+        sentence = refusal(f"{control}/fault", {"kind": "earthquake"})
+        assert sentence.startswith("There is no fault 'earthquake'; there are ")
+        lines = [json.loads(one) for one in read(f"{control}/journal").splitlines()]
         assert [one["state"] for one in lines if one.get("cause") == "fault"] == ["down", "halted"]
 
 

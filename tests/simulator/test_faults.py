@@ -97,7 +97,7 @@ def test_a_migration_may_hang_and_then_end() -> None:
 def test_memory_may_be_refused_though_there_is_some() -> None:
     async def story(xapi: Xapi) -> None:
         xapi.sim.fault("memory_refused", vm="web", host="south")
-        words = (await xapi.ref("web"), await xapi.ref("south"), {})
+        words: tuple[Any, ...] = (await xapi.ref("web"), await xapi.ref("south"), {})
         assert (await refused(xapi("VM.pool_migrate", *words)))[0] == "HOST_NOT_ENOUGH_FREE_MEMORY"
         await xapi("VM.pool_migrate", *words)
 
@@ -107,7 +107,7 @@ def test_memory_may_be_refused_though_there_is_some() -> None:
 def test_a_plugin_may_be_busy_for_a_while() -> None:
     async def story(xapi: Xapi) -> None:
         xapi.sim.fault("plugin_busy", host="south", times=2)
-        words = (await xapi.ref("south"), "updater.py", "check_update", {})
+        words: tuple[Any, ...] = (await xapi.ref("south"), "updater.py", "check_update", {})
         for _ in range(2):
             assert (await refused(xapi("host.call_plugin", *words)))[0] == "-1"
         assert await xapi("host.call_plugin", *words)

@@ -92,7 +92,7 @@ def test_a_clock_turned_by_hand_repeats_with_one_client(tmp_path: Path) -> None:
             assert await client("task.get_all")
             sim.clock.turn(90)
             assert await client("VM.get_resident_on", await client.ref("web")) == south
-            return file.read_text()
+            return sim.site.journal.text()
 
     assert asyncio.run(story(tmp_path / "one")) == asyncio.run(story(tmp_path / "two"))
 

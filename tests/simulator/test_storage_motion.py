@@ -26,13 +26,13 @@ async def disks(xapi: Xapi, vm: str) -> list[str]:
     return [vbd["VDI"] for vbd in vbds if vbd["type"] == "Disk"]
 
 
-async def send(xapi: Xapi, vm: str, host: str, sr: str) -> list[str]:
+async def send(xapi: Xapi, vm: str, host: str, sr: str) -> list[Any]:
     mapped = {vdi: await xapi.ref(sr) for vdi in await disks(xapi, vm)}
-    return [await xapi.ref(vm), await receiver(xapi, host), True, mapped, {}, {}]  # type: ignore[list-item]
+    return [await xapi.ref(vm), await receiver(xapi, host), True, mapped, {}, {}]
 
 
 def test_a_vm_goes_with_its_disk_from_old_to_new_and_not_back() -> None:
-    """Flag or no flag: only down is refused. The disk is a new one on the new SR; 8 GiB of it at 120 MB/s and memory."""
+    """Flag or no flag: only down is refused. The disk is a new one; 8 GiB of it at 120 MB/s, then the memory."""
     vms = [{"name": "web", "host": "south", "memory": "1 GiB", "disks": [{"sr": LOCAL_SOUTH, "size": "20 GiB"}]}]
 
     async def story(xapi: Xapi) -> None:
@@ -59,7 +59,8 @@ def test_a_disk_moves_under_a_vm_that_stays_but_not_by_vdi_pool_migrate_while_th
         sr = await xapi.ref(LOCAL_SOUTH)
         await xapi("pool.add_to_other_config", (await xapi("pool.get_all"))[0], "rolling_upgrade_in_progress", "true")
         assert await refused(xapi("VDI.pool_migrate", vdi, sr, {})) == ["NOT_SUPPORTED_DURING_UPGRADE"]
-        assert (await xapi.task("VM.migrate_send", *await send(xapi, "mail", "south", LOCAL_SOUTH)))["status"] == "success"
+        record = await xapi.task("VM.migrate_send", *await send(xapi, "mail", "south", LOCAL_SOUTH))
+        assert record["status"] == "success"
         (moved,) = await disks(xapi, "mail")
         assert await xapi("VDI.get_SR", moved) == sr
         assert xapi.lines("vm") == [], "the VM never noticed"
