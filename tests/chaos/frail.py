@@ -45,7 +45,7 @@ class Door(Doorway):
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         method = _method(await request.read())
-        loop = cast(VirtualLoop, asyncio.get_running_loop())
+        loop = cast("VirtualLoop", asyncio.get_running_loop())
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
         try:
             with loop.parked(peer):

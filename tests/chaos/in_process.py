@@ -12,9 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from cli import judge
 from shared.domain import commands, facts
+from tests.chaos import blows as of
 from tests.chaos.blows import Blow, Call
+from tests.chaos.campaign import Outcome
 from tests.chaos.frail import Frail, silent
 from tests.stories.house import SERVICES, House, tell
 
@@ -23,6 +27,12 @@ PATIENCE = 4 * 3600.0
 
 AFTERMATH = 90.0
 """Simulated seconds in which everything is left alone after the end, to see that nothing more happens."""
+
+UNDISTURBED = 495.7
+"""Simulated seconds that the run takes when nothing befalls it."""
+
+SHORT, LONGER_THAN_ACK_WAIT, LONG = 1.5, 13.0, 1200.0
+"""Seconds that a pause, a cut or a bus's death lasts; a step whose executor is silent is given away after 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +44,27 @@ class Verdict:
     calls: tuple[Call, ...]
     took: float
     struck: bool
+    ended: bool
 
 
 def record(replicas: int) -> Verdict:
     """A run that nothing befalls."""
     return case(None, replicas=replicas)
+
+
+def blows() -> list[Blow]:
+    """Every case there is."""
+    one, two = record(1).calls, record(2).calls
+    return [
+        *of.kills(one, 1),
+        *of.kills(two, 2),
+        *of.stalls(one, 1, LONGER_THAN_ACK_WAIT),
+        *of.stalls(two, 2, LONGER_THAN_ACK_WAIT),
+        *of.stalls(two, 2, LONG),
+        *of.cuts(one, 1, LONGER_THAN_ACK_WAIT),
+        *of.cuts(two, 2, LONG),
+        *of.deaths_of_the_bus(one, 1, SHORT),
+    ]
 
 
 def case(blow: Blow | None, *, replicas: int = 0, seed: int = 0, loud: bool = False) -> Verdict:
@@ -53,9 +79,19 @@ def case(blow: Blow | None, *, replicas: int = 0, seed: int = 0, loud: bool = Fa
     return verdicts[0]
 
 
-async def _told(house: House, blow: Blow | None, replicas: int, seed: int, *, loud: bool) -> Verdict:
-    import structlog
+def outcome(blow: Blow) -> Outcome:
+    """A case as a campaign wants it."""
+    verdict = case(blow)
+    return {
+        "kind": f"{blow.kind} {blow.call.service}",
+        "wrong": list(verdict.wrong),
+        "struck": verdict.struck,
+        "ended": verdict.ended,
+        "recovery": round(verdict.took - UNDISTURBED, 3),
+    }
 
+
+async def _told(house: House, blow: Blow | None, replicas: int, seed: int, *, loud: bool) -> Verdict:
     log = structlog.stdlib.get_logger() if loud else silent()
     frail = Frail(house, blow, random.Random(f"{seed} {blow}"), log)
     for service in SERVICES:
@@ -71,7 +107,7 @@ async def _told(house: House, blow: Blow | None, replicas: int, seed: int, *, lo
         wrong += _twice(house)
     finally:
         await frail.close()
-    return Verdict(tuple(wrong), tuple(frail.calls), took, frail.struck_at is not None)
+    return Verdict(tuple(wrong), tuple(frail.calls), took, frail.struck_at is not None, not missing)
 
 
 async def _until_told(house: House) -> list[str]:
@@ -127,5 +163,8 @@ def _twice(house: House) -> list[str]:
         if line["kind"] == "call" and line["outcome"] == "success"
     ]
     reboots = [params for method, params in asked if method == "host.reboot"]
-    return [f"host.reboot was obeyed {reboots.count(one)} times for {one}." for one in set(reboots)
-            if reboots.count(one) > 1]
+    return [
+        f"host.reboot was obeyed {reboots.count(one)} times for {one}."
+        for one in set(reboots)
+        if reboots.count(one) > 1
+    ]

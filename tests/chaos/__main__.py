@@ -1,0 +1,68 @@
+"""`python -m tests.chaos`: the whole proof that nothing is lost, in process and with real processes, and its table.
+
+RUNS real runs (200), CASES in process (all there are), SEED, WORKERS at once (3); RESUME=1 goes on where it stopped.
+Ends with 1 if anything is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from tests.chaos import in_process, real, table
+from tests.chaos.blows import sample
+from tests.chaos.campaign import Outcome, carry_out
+
+BUILD = Path("build")
+ONE_CASE, ONE_RUN = 180.0, 420.0
+"""Seconds of real time that one may take, with others beside it."""
+
+
+def main() -> int:
+    seed = int(os.environ.get("SEED", "1"))
+    say(f"SEED={seed}")
+    cases, runs = _in_process(seed), _real(seed)
+    rows = [*table.in_process_rows(cases), *table.real_rows(runs)]
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / "chaos.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    say(table.text(rows))
+    wrong = [sum(bool(one["wrong"]) for one in some) for some in (cases, runs)]
+    say(f"In process: {table.bound(len(cases), wrong[0])} Real: {table.bound(len(runs), wrong[1])}")
+    return 1 if any(wrong) else 0
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _in_process(seed: int) -> list[Outcome]:
+    blows = in_process.blows()
+    blows = sample(blows, int(os.environ.get("CASES", len(blows))), seed)
+    say(f"{len(blows)} cases in process:")
+    return _campaign({str(blow): blow for blow in blows}, in_process.outcome, "in-process", ONE_CASE)
+
+
+def _real(seed: int) -> list[Outcome]:
+    plots = [real.plot(number) for number in range(seed * 1000, seed * 1000 + int(os.environ.get("RUNS", "200")))]
+    say(f"{len(plots)} runs with real processes:")
+    return _campaign({str(plot): plot for plot in plots}, real.outcome, "real", ONE_RUN)
+
+
+def _campaign(cases: dict[str, object], do: object, name: str, within: float) -> list[Outcome]:
+    assert callable(do)
+    return carry_out(
+        cases,
+        do,
+        BUILD / f"chaos-{name}.ndjson",
+        at_once=int(os.environ.get("WORKERS", "3")),
+        within=within,
+        resume=os.environ.get("RESUME") == "1",
+        say=say,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""One case of chaos with real processes: a whole run under a monkey, judged from the simulator's journal alone.
+
+A fifth of the runs is cancelled at some fact, in either form; they end otherwise, and are judged for harm only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import re
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cli import judge
+from shared.bus import wire
+from shared.domain import commands, facts, names
+from tests.chaos.campaign import Outcome
+from tests.chaos.monkey import Monkey
+from tests.chaos.recovery import recoveries
+from tests.chaos.stage import BRIEF, POOL, Stage, stage
+
+FACTOR = 20.0
+WITHIN = 240.0
+"""Seconds of machine time within which a run must have ended and been told: one that nothing befalls takes 15 to 30."""
+
+AFTERMATH = 3.0
+"""Seconds in which everything is left alone afterwards, to see that nothing more happens."""
+
+Cancel = Literal["", "after this turn", "now"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A run to be told. `cancel_at`: how many facts are seen before it is cancelled."""
+
+    seed: int
+    replicas: int
+    world: str
+    cancel: Cancel
+    cancel_at: int
+
+    def __str__(self) -> str:
+        cancelled = f", cancelled {self.cancel} at fact {self.cancel_at}" if self.cancel else ""
+        return f"seed {self.seed}: {self.world}, {self.replicas} of each{cancelled}"
+
+
+def plot(seed: int) -> Plot:
+    """What a seed stands for."""
+    chance = random.Random(f"plot {seed}")
+    cancel: Cancel = chance.choice(["now", "after this turn"]) if chance.random() < 0.2 else ""
+    return Plot(seed, chance.choice([1, 2]), chance.choice(["brief", "brief", "small"]), cancel, chance.randint(5, 90))
+
+
+def outcome(plot: Plot) -> Outcome:
+    """A case as a campaign wants it."""
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        return asyncio.run(tell(plot, Path(folder)))
+
+
+async def tell(plot: Plot, folder: Path, *, within: float = WITHIN) -> Outcome:
+    """Tell a run from its order to its report, under a monkey."""
+    world = BRIEF if plot.world == "brief" else plot.world
+    async with stage(folder, world=world, factor=FACTOR, replicas=plot.replicas) as house:
+        monkey = Monkey(house, random.Random(f"monkey {plot.seed}"))
+        began = time.time()
+        seen: list[wire.Recorded] = []
+        listening = asyncio.create_task(_listen(house, monkey, seen))
+        await house.bus.append(wire.command_message(commands.StartRun(pool=POOL), by="chaos"), id="order-1")
+        raging = asyncio.create_task(monkey.rage())
+        canceller = asyncio.create_task(_cancel(house, plot, seen))
+        ended = await _until(lambda: _told(seen), within)
+        raging.cancel()
+        await asyncio.gather(raging, return_exceptions=True)
+        await asyncio.sleep(AFTERMATH)
+        for task in (listening, canceller):
+            task.cancel()
+        await asyncio.gather(listening, canceller, return_exceptions=True)
+        wrong = [] if ended else [f"It did not end, and was not told, within {within:g} s.", *_holds(seen)]
+        said = [one.fact for one in seen]
+        cancelled = any(isinstance(fact, facts.RunCancelling) for fact in said)
+        wrong += [*_amiss(said, cancelled), *_violations(house, cancelled), *house.last_words()]
+        struck = [(blow.kind, blow.at) for blow in monkey.struck]
+        return {
+            "wrong": wrong,
+            "ended": ended,
+            "cancel": plot.cancel if cancelled else "",
+            "took": round(time.time() - began, 1),
+            "blows": [blow.kind for blow in monkey.struck],
+            "recoveries": recoveries(struck, seen),
+        }
+
+
+async def _listen(house: Stage, monkey: Monkey, seen: list[wire.Recorded]) -> None:
+    async with house.bus.follow(["rota.fact.>"], after=0) as stored_facts:
+        async for stored in stored_facts:
+            seen.append(wire.read_fact(stored))
+            monkey.boundary.set()
+
+
+async def _cancel(house: Stage, plot: Plot, seen: Sequence[wire.Recorded]) -> None:
+    if not plot.cancel:
+        return
+    await _until(lambda: len(seen) >= plot.cancel_at, WITHIN)
+    order = commands.CancelRun(pool=POOL, run=names.run_id(POOL, "order-1"), now=plot.cancel == "now")
+    await house.bus.append(wire.command_message(order, by="chaos"), id="cancel-1")
+
+
+async def _until(so: object, within: float) -> bool:
+    """Look again and again until something is so, or the time is over."""
+    assert callable(so)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within):
+            while not so():
+                await asyncio.sleep(0.05)
+            return True
+    return False
+
+
+def _told(seen: Sequence[wire.Recorded]) -> bool:
+    return any(isinstance(one.fact, facts.ReportSent) and one.fact.occasion == "ended" for one in seen)
+
+
+def _holds(seen: Sequence[wire.Recorded]) -> list[str]:
+    return [f"Last was {one.fact!r}"[:800] for one in seen[-1:]]
+
+
+def _amiss(said: Sequence[facts.Fact], cancelled: bool) -> list[str]:
+    """What the facts say that should not be."""
+    ends = [fact for fact in said if isinstance(fact, facts.RunEnded)]
+    right = ("succeeded", "cancelled", "refused") if cancelled else ("succeeded",)
+    wrong = [] if len(ends) == 1 else [f"The run ended {len(ends)} times."]
+    wrong += [
+        f"The run {end.outcome}: {end.sentence} {' '.join(end.warnings)}" for end in ends if end.outcome not in right
+    ]
+    wrong += [f"Rejected: {fact.because}" for fact in said if isinstance(fact, facts.MessageRejected)]
+    wrong += [f"Held: {fact.because}" for fact in said if isinstance(fact, facts.RunHeld)]
+    wrong += [f"Fault: {fact.because}" for fact in said if isinstance(fact, facts.StepFailed) and fact.code == "FAULT"]
+    told = [fact.destination for fact in said if isinstance(fact, facts.ReportSent) and fact.occasion == "ended"]
+    return wrong + [f"{name} was told {told.count(name)} times." for name in set(told) if told.count(name) > 1]
+
+
+def _violations(house: Stage, cancelled: bool) -> list[str]:
+    """What the judge finds; of a run that was cancelled not that hosts were left as they were, nor that a VM stays on
+    an updated host whose home is older."""
+    journal = house.journal
+    found = judge.violations(journal)
+    if not cancelled:
+        return found
+    updated = {line["host"] for line in journal if line["kind"] == "host" and line.get("state") == "rebooting"}
+    return [one for one in found if not _LEFT.search(one) and not _stays(one, updated)]
+
+
+def _stays(sentence: str, updated: set[str]) -> bool:
+    stays = _STAYS.search(sentence)
+    return stays is not None and stays[1] in updated and stays[2] not in updated
+
+
+_LEFT = re.compile(r"was never rebooted|updates still waiting")
+_STAYS = re.compile(r"is on (\S+) at the end and began on (\S+)\.")

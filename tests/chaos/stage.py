@@ -1,0 +1,164 @@
+"""A whole house of real processes in one folder: a NATS server, a simulated pool, and one or two of each service.
+
+Each process can be killed, paused, and started again. Nothing is decided and nothing is judged here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+
+from cli import children
+from cli.children import Child
+from shared.bus import embedded, jetstream
+from shared.bus.jetstream.client import JetStreamBus
+
+SERVICES = ("planner", "executor", "watcher", "reporter")
+POOL = "lab"
+
+BRIEF: Mapping[str, Any] = {
+    "name": "brief",
+    "pool": {"name": "brief", "auto_poweron": False},
+    "hosts": [
+        {"name": "north", "master": True, "memory": "32 GiB", "boot": 40, "install": 20},
+        {"name": "south", "memory": "32 GiB", "boot": 40, "install": 20},
+    ],
+    "srs": [{"name": "Shared NFS", "type": "nfs", "size": "1 TiB", "default": True}],
+    "vms": [
+        {"name": "web", "host": "north", "memory": "2 GiB"},
+        {"name": "db", "host": "north", "memory": "4 GiB", "vcpus": 4},
+        {"name": "mail", "host": "south", "memory": "2 GiB"},
+    ],
+}
+"""The pool of `small`, with hosts that boot and install faster."""
+
+
+@dataclass
+class Stage:
+    """What runs. `names` are the replicas, as `planner-1`."""
+
+    folder: Path
+    server: embedded.EmbeddedServer
+    bus: JetStreamBus
+    environment: Mapping[str, str]
+    factor: float
+    replicas: dict[str, Child] = field(default_factory=dict)
+
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        """The simulator's own journal so far."""
+        text = (self.folder / "journal.ndjson").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+
+    async def employ(self, name: str) -> None:
+        """Start a replica; its name begins with its service's."""
+        module = f"services.{name.partition('-')[0]}"
+        log = self.folder / f"{name}.log"
+        self.replicas[name] = await children.begin(name, module, environment=self.environment, log=log)
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL."""
+        child = self.replicas[name]
+        with contextlib.suppress(ProcessLookupError):
+            child.process.kill()
+        await child.process.wait()
+
+    def send(self, name: str, signal_: signal.Signals) -> None:
+        """Send a signal to a replica that still runs."""
+        if self.replicas[name].running:
+            self.replicas[name].process.send_signal(signal_)
+
+    async def restart_bus(self, down: float) -> None:
+        """`kill -9` the NATS server, and start it again with its files and on its port."""
+        await self.server.kill()
+        await asyncio.sleep(down)
+        self.server = await embedded.start(self.folder / "nats", port=self.server.port)
+
+    def last_words(self) -> list[str]:
+        """Exceptions that services logged, a line each."""
+        found = []
+        for log in self.folder.glob("*-[0-9].log"):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            found += [f"{log.stem}: {line[:600]}" for line in lines if '"exception"' in line or "Traceback" in line]
+        return found
+
+
+@asynccontextmanager
+async def stage(folder: Path, *, world: str | Mapping[str, Any], factor: float, replicas: int) -> AsyncIterator[Stage]:
+    """Start everything; end it, services first, however this is left."""
+    server = await embedded.start(folder / "nats")
+    running: Stage | None = None
+    pool, told = await _pool(folder, world, factor)
+    try:
+        bus = await jetstream.connect(server.url, name="chaos", within=20)
+        try:
+            await bus.ensure_streams()
+            running = Stage(folder, server, bus, await _environment(folder, told, server.url), factor)
+            for service in SERVICES:
+                for number in range(1, replicas + 1):
+                    await running.employ(f"{service}-{number}")
+            yield running
+        finally:
+            await bus.close()
+    finally:
+        if running is not None:
+            await children.end([*running.replicas.values()], within=3.0)
+            server = running.server
+        await children.end([pool])
+        await server.stop()
+
+
+async def _pool(folder: Path, world: str | Mapping[str, Any], factor: float) -> tuple[Child, Mapping[str, Any]]:
+    """The simulated pool, and the line with which it says where it is."""
+    if not isinstance(world, str):
+        (folder / "world.yaml").write_text(yaml.safe_dump(dict(world)), encoding="utf-8")
+        world = str(folder / "world.yaml")
+    arguments = (world, "--factor", f"{factor:g}", "--journal", str(folder / "journal.ndjson"))
+    log = folder / "simulator.log"
+    child = await children.begin("simulator", "simulator", *arguments, environment=_clean(), log=log, answers=True)
+    assert child.process.stdout is not None
+    async with asyncio.timeout(60):
+        line = await child.process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"The simulated pool did not start: {child.last_words()}")
+    return child, json.loads(line)
+
+
+async def _environment(folder: Path, told: Mapping[str, Any], bus: str) -> dict[str, str]:
+    async with aiohttp.ClientSession() as session, session.get(f"{told['control']}/clock") as answer:
+        clock = await answer.json()
+    folder.joinpath("reports").mkdir(exist_ok=True)
+    lines: Sequence[str] = (
+        'reports = "reports"',
+        "[clock]",
+        f"factor = {float(clock['factor'])!r}",
+        f"origin = {float(clock['origin'])!r}",
+        f"[pool.{POOL}]",
+        f"url = {json.dumps(told['master'])}",
+        f"username = {json.dumps(told['username'])}",
+        'password_env = "LAB_PASSWORD"',
+        "",
+    )
+    (folder / "rota.toml").write_text("\n".join(lines), encoding="utf-8")
+    return {
+        **_clean(),
+        "ROTA_CONFIG": str(folder / "rota.toml"),
+        "ROTA_NATS_URL": bus,
+        "LAB_PASSWORD": str(told["password"]),
+    }
+
+
+def _clean() -> dict[str, str]:
+    """The environment without what would lead to somebody's real bus or settings."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("ROTA_")}
