@@ -25,7 +25,7 @@ from shared.domain.errors import GiveUp, Superseded, TryAgain, Unreadable
 from shared.service import Context
 from shared.xapi.port import NotAnswered, Pool
 
-RETRY = 2.0
+RETRY = 1.0
 """Machine seconds before a pool that did not answer is asked again."""
 
 READ_AGAIN = 0.2

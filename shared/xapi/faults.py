@@ -19,6 +19,7 @@ NETWORK: Final = "whoever looks after the network"
 CONFIGURATION: Final = "whoever keeps rota.toml"
 
 LONGEST: Final = 1500
+GIB: Final = 2**30
 
 UPDATER_BUSY: Final = "UPDATER_BUSY"
 """The code of an updater plugin that holds its lock for somebody else; its own is -1, as of all its failures."""
@@ -55,6 +56,8 @@ def plugin_is_busy(code: str, params: Sequence[str]) -> bool:
 def _fault(code: str, params: Sequence[str]) -> Fault:
     if plugin_is_busy(code, params):
         return _PLUGIN_BUSY
+    if code == "HOST_NOT_ENOUGH_FREE_MEMORY" and len(params) == 1:
+        return _NO_ROOM_ANYWHERE
     if code in FAULTS:
         return FAULTS[code]
     if code.lstrip("-").isdigit():
@@ -63,12 +66,17 @@ def _fault(code: str, params: Sequence[str]) -> Fault:
 
 
 def _filled(cause: str, code: str, params: Sequence[str]) -> str:
-    """A cause with its places filled; a parameter that XAPI left out is told as unknown."""
+    """A cause with its places filled; a parameter that XAPI left out is told as unknown, bytes are told as GiB."""
+    params = [
+        f"{int(param) / GIB:.1f} GiB" if param.isdecimal() and int(param) > GIB / 100 else param for param in params
+    ]
     places = [*params, *["something unknown"] * 6]
     return cause.format(*places, code=code, all=", ".join(param for param in params if param) or "no details")
 
 
 _PLUGIN_BUSY = Fault("the host's updater is busy ({0})", again=30)
+_NO_ROOM_ANYWHERE = Fault("no other host has enough free memory for {0}", again=60)
+"""What the pool's own evacuation says, with the VM as the one parameter (xen-api xapi_host.ml)."""
 _PLUGIN_FAILED = Fault("the host's updater failed ({0}; {1})", again=60, who="whoever looks after the repositories")
 _UNKNOWN = Fault("the pool answered {code} ({all})")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import ssl
 from collections.abc import Sequence
 from typing import Any, Self
@@ -135,7 +136,7 @@ class Reader:
         except TimeoutError as error:
             raise NoAnswer(f"{self.url} did not answer {method} within {timeout:g} s.") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise NoAnswer(f"{self.url} did not answer {method}: {str(error) or type(error).__name__}.") from error
+            raise NoAnswer(f"{self.url} did not answer {method}: {_spoken(error)}.") from error
 
     async def _post(self, body: bytes, timeout: float) -> bytes:
         headers = {"Content-Type": "application/json"}
@@ -174,6 +175,13 @@ def _trust(access: Access) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
     if access.ca_file is not None:
         return ssl.create_default_context(cafile=str(access.ca_file))
     return True
+
+
+def _spoken(error: Exception) -> str:
+    """The system's own words where a connection was not made (aiohttp's name its objects), else the library's."""
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
+        return os.strerror(error.os_error.errno)
+    return str(error) or type(error).__name__
 
 
 def _batch(reply: Any) -> Batch:

@@ -26,6 +26,10 @@ TAG = "x-http-other-config-"
 """The header that leaves `http:<key>` in the other_config of the task a call makes (xen-api context.ml)."""
 
 
+CONNECT = 10.0
+"""Seconds of machine time in which a connection must be made, its certificate seen."""
+
+
 class Pinned(http.client.HTTPSConnection):
     """A connection to a host whose certificate is known by its SHA-256; it is compared before anything is sent."""
 
@@ -44,7 +48,7 @@ class Pinned(http.client.HTTPSConnection):
 
 
 class Transport(xmlrpc.client.Transport):
-    """One try a call. `timeout` is seconds of machine time, for connecting and for each wait for bytes."""
+    """One try a call. `timeout` is seconds of machine time, for each wait for bytes."""
 
     def __init__(self, access: Access, *, timeout: float, tags: Mapping[str, str]) -> None:
         super().__init__(headers=[(TAG + key, value) for key, value in tags.items()])
@@ -71,9 +75,11 @@ class Transport(xmlrpc.client.Transport):
             self.close()
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        """A new connection for every call."""
+        """A new connection for every call, made within a time-out of its own: it cannot be cut while it is made."""
         self._open = self._connect(str(host))
         self._connection = host, self._open
+        self._open.connect()
+        self._open.sock.settimeout(self._timeout)
         return self._open
 
     def abort(self) -> None:
@@ -88,10 +94,10 @@ class Transport(xmlrpc.client.Transport):
             name = urlsplit(f"//{host}").hostname or ""
             if not address.is_loopback(name):
                 raise address.Unencrypted(f"http://{host} would be sent the session unencrypted; use https.")
-            return http.client.HTTPConnection(host, timeout=self._timeout)
+            return http.client.HTTPConnection(host, timeout=CONNECT)
         if self._pins:
-            return Pinned(host, pins=self._pins, timeout=self._timeout, context=self._context)
-        return http.client.HTTPSConnection(host, timeout=self._timeout, context=self._context)
+            return Pinned(host, pins=self._pins, timeout=CONNECT, context=self._context)
+        return http.client.HTTPSConnection(host, timeout=CONNECT, context=self._context)
 
 
 def pins(fingerprint: str) -> frozenset[bytes]:

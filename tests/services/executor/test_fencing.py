@@ -326,7 +326,10 @@ def test_a_pool_that_is_not_there_is_one_sentence() -> None:
             result = await stage.ended()
         assert isinstance(result, facts.StepFailed)
         assert (result.code, result.again_after) == ("NO_ANSWER", 10.0)
-        assert result.because.startswith("The pool at http://127.0.0.1:9 cannot be used: ")
+        assert result.because == (
+            "The pool at http://127.0.0.1:9 cannot be used:"
+            " http://127.0.0.1:9 did not answer session.login_with_password: Connection refused."
+        )
 
     story(run)
 

@@ -111,8 +111,10 @@ def test_a_host_with_a_vm_on_it_is_not_rebooted() -> None:
 
     async def run(pool: Simulated) -> None:
         act = await pool.ready_for_reboot("porthos")
+        await pool.do(acts.EnableHost(pool["porthos"]))
         pool.simulation.fault("vm_starts", vm="late", host="porthos")
         await pool.clock.sleep(60)
+        await pool.do(acts.DisableHost(pool["porthos"]))
         with pytest.raises(GoBack, match="late came to porthos meanwhile"):
             await pool.do(act)
         assert pool.calls("host.reboot") == []

@@ -58,6 +58,14 @@ def test_parameters_that_xapi_leaves_out_are_unknown() -> None:
         assert "{" not in faults.error(code, [], "It failed").because
 
 
+def test_memory_is_told_in_sizes_that_people_read() -> None:
+    """XAPI gives bytes; from an evacuation it gives the VM instead."""
+    error = faults.error("HOST_NOT_ENOUGH_FREE_MEMORY", ["8664385536", "1073741824"], "It failed")
+    assert error.because == "It failed: there is not enough free memory (needed 8.1 GiB, free 1.0 GiB)."
+    error = faults.error("HOST_NOT_ENOUGH_FREE_MEMORY", ["gitlab"], "athos could not be emptied")
+    assert error.because == "athos could not be emptied: no other host has enough free memory for gitlab."
+
+
 def test_an_endless_parameter_is_cut() -> None:
     """A sentence stays one that fits a fact."""
     assert len(faults.error("INTERNAL_ERROR", ["x" * 10_000], "It failed").because) < 2000
