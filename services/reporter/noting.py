@@ -98,6 +98,11 @@ def _lost(draft: Draft, fact: facts.HostLost, at: float) -> None:
     draft.tell(at, fact.because, "bad")
 
 
+def _warned(draft: Draft, fact: facts.HostSkipped | facts.MasterNoted, at: float) -> None:
+    draft.warnings.append(fact.because)
+    draft.tell(at, fact.because, "warn")
+
+
 def _finishing(draft: Draft, fact: facts.RunFinishing, at: float) -> None:
     draft.hold_over("", at)
     draft.reach("finishing", fact.sentence, at)
@@ -195,6 +200,8 @@ _NOTES: Mapping[type[facts.Fact], Callable[[Draft, Any, float], None]] = Mapping
         facts.RunPaused: _paused,
         facts.RunResumed: _resumed,
         facts.RunCancelling: _cancelling,
+        facts.HostSkipped: _warned,
+        facts.MasterNoted: _warned,
         facts.HostLost: _lost,
         facts.RunFinishing: _finishing,
         facts.RunEnded: _ended,

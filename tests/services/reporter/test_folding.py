@@ -196,6 +196,20 @@ def test_a_late_failure_of_an_earlier_attempt_changes_nothing() -> None:
     assert [move.state for move in moves] == ["moved"]
 
 
+def test_a_late_failure_while_the_next_attempt_is_under_way_changes_nothing() -> None:
+    """The try under way is still under way."""
+    night = story.announced()
+    steps = night.turn_begun(2)
+    night.fails(steps[1], 5.0, "Not now.")
+    night.pass_(30)
+    night.order(steps[1], attempt=2)
+    night.pass_(1)
+    late = facts.StepFailed(pool=night.pool, run=night.run, step=steps[1].step, attempt=1, because="Too late.")
+    night.say(late)
+    (move,) = told(night).moves
+    assert (move.state, move.attempts) == ("under_way", 2)
+
+
 def test_a_rolling_reboot_is_called_one() -> None:
     """A policy without updates reboots hosts, and the report does not say updated."""
     night = Story()

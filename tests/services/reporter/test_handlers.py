@@ -16,7 +16,7 @@ from shared.domain import facts
 from shared.domain.errors import GiveUp, TryAgain
 from shared.settings import Settings
 from tests.services.reporter import story
-from tests.services.reporter.bench import Bench, Spy
+from tests.services.reporter.bench import ACK_WAIT, Bench, Spy
 from tests.services.reporter.channels import post
 from tests.services.reporter.channels.test_webhook import Receiver, receiving
 
@@ -73,13 +73,33 @@ async def test_occasions_come_in_order_and_once() -> None:
     assert spy.told == NIGHT
 
 
+async def test_news_that_is_slow_to_read_is_not_overtaken() -> None:
+    """The first occasion's reading stalls; the later ones wait for it."""
+    bench, spy = Bench(), Spy()
+    reads = 0
+
+    async def stall(operation: str, subject: str) -> None:
+        nonlocal reads
+        if operation == "read":
+            reads += 1
+            await asyncio.sleep(0.15 if reads == 1 else 0)
+
+    await bench.put(story.all_well().messages())
+    async with bench.reporter([spy], bus=bench.client(before=stall)):
+        await bench.until(lambda: len(bench.sent()) == len(NIGHT))
+    assert spy.told == NIGHT
+
+
 async def test_a_letter_is_of_the_moment_of_its_occasion() -> None:
     """Told late, the announcement still announces: a copy of it must say the same."""
     bench, spy = Bench(), Spy()
     await bench.put(story.all_well().messages())
     async with bench.reporter([spy]):
         await bench.until(lambda: len(bench.sent()) == len(NIGHT))
-    assert spy.got[0].letter.subject.endswith("is planned, about 40 min")
+    announced = spy.got[0].letter
+    assert announced.subject.endswith("is planned, about 40 min")
+    assert announced.report is not None
+    assert (announced.report.state, announced.report.updated) == ("planned", 0)
     assert spy.got[0].latest is not None
     assert spy.got[0].latest.outcome == "succeeded"
 
@@ -165,6 +185,37 @@ async def test_two_reporters_share_the_work() -> None:
     assert sorted(one.told + other.told) == sorted(NIGHT)
 
 
+async def test_what_is_being_told_is_not_given_to_another_reporter() -> None:
+    """A slow destination is kept alive by heartbeats: three times ack_wait pass, and nobody else is given it."""
+    bench, gate = Bench(), asyncio.Event()
+    one, other = Spy(gate=gate), Spy(gate=gate)
+    async with bench.reporter([one], bus=bench.client("a")), bench.reporter([other], bus=bench.client("b")):
+        await bench.put(story.announced().messages())
+        await bench.until(lambda: one.began.is_set() or other.began.is_set())
+        await bench.quiet(3 * ACK_WAIT)
+        gate.set()
+        await bench.until(lambda: len(bench.sent()) == 1)
+    assert one.told + other.told == ["announced"]
+
+
+async def test_a_second_delivery_of_what_is_in_hand_starts_nothing() -> None:
+    """The line was cut longer than ack_wait, so the bus gives it again; it is told once and acked."""
+    bench, spy = Bench(), Spy(gate=asyncio.Event())
+    bus = bench.client()
+    async with bench.reporter([spy], bus=bus):
+        await bench.put(story.announced().messages())
+        await asyncio.wait_for(spy.began.wait(), 5)
+        bus.cut()
+        await asyncio.sleep(1.5 * ACK_WAIT)
+        bus.mend()
+        await bench.quiet()
+        assert spy.gate is not None
+        spy.gate.set()
+        await bench.until(lambda: len(bench.sent()) == 1)
+        await bench.quiet()
+    assert spy.told == ["announced"]
+
+
 async def test_a_server_that_restarts_loses_and_doubles_nothing() -> None:
     """It goes away while something is being told; afterwards all is told once."""
     bench, spy = Bench(), Spy(gate=asyncio.Event())
@@ -229,7 +280,7 @@ async def test_a_destination_that_hangs_stops_nobody_else() -> None:
     async with bench.reporter([good, hanging]):
         await bench.put(story.all_well().messages())
         await bench.until(lambda: len(bench.sent()) == len(NIGHT))
-        await bench.quiet(4 * 0.3)
+        await bench.quiet()
         assert hanging.told == ["announced"]
         assert hanging.gate is not None
         hanging.gate.set()
