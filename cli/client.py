@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from cli import answers, place
+from cli import answers, disk, place
 from cli.answers import Answer, Sent
 from cli.exits import Exit, Stop
 from shared.bus import jetstream, port, wire
@@ -32,11 +32,12 @@ TAKEN_WITHIN = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A bus, the clock of its pools, and who gives the orders."""
+    """A bus, the clock of its pools, who gives the orders, and what is wrong with the bus's disk, where it is ours."""
 
     bus: port.Bus
     clock: Clock
     by: str
+    warning: str = ""
 
 
 @contextlib.asynccontextmanager
@@ -47,11 +48,10 @@ async def connected(where: place.Place | None = None, *, within: float = 0.0) ->
     bus = await _connect(where.url, within)
     try:
         await _furnished(bus, where.url, within)
-        yield Client(bus, where.clock, orderer())
-    except port.BusUnreachable as error:
+        warning = disk.sentence(disk.free(where.data), where.data) if where.data else ""
+        yield Client(bus, where.clock, orderer(), warning)
+    except (port.BusUnreachable, port.BusRefused) as error:
         raise Stop(Exit.UNREACHABLE, _one_sentence(error)) from error
-    except port.BusRefused as error:
-        raise Stop(Exit.UNREACHABLE, f"The bus refused: {error}") from error
     finally:
         await bus.close()
 

@@ -26,7 +26,7 @@ async def status() -> Ending:
     """What is going on, what is owed, what ended last."""
     async with client_.connected() as client:
         found = await client_.summaries(client)
-        now = client.clock.now()
+        now, warning = client.clock.now(), client.warning
     going = [one for one in found if view.is_open(one)]
     ended = sorted((one for one in found if not view.is_open(one)), key=lambda one: one.ended_at or 0.0)
     document: dict[str, object] = {
@@ -34,7 +34,9 @@ async def status() -> Ending:
         "owed": [{"pool": one.pool, "run": one.run, **owed.model_dump()} for one in found for owed in one.owed],
         "last": ended[-1].model_dump(mode="json") if ended else None,
     }
-    return Ending(document, (view.status(found, now),), Exit.DONE, view.overview(found, now))
+    document["warning"] = warning
+    shown = (*view.warned(warning), view.status(found, now))
+    return Ending(document, shown, Exit.DONE, view.overview(found, now))
 
 
 async def runs(limit: int) -> Ending:
@@ -76,7 +78,7 @@ async def why(pool: str) -> Ending:
         found = await client_.summaries(client, pool)
         summary = next((one for one in found if view.is_open(one)), found[0] if found else None)
         seen = await _seen(client, pool)
-        now = client.clock.now()
+        now, warning = client.clock.now(), client.warning
     document: dict[str, object] = {
         "pool": pool,
         "run": summary.run if summary else None,
@@ -86,7 +88,9 @@ async def why(pool: str) -> Ending:
         "owed": [one.model_dump() for one in summary.owed] if summary else [],
         "hosts": dict(seen),
     }
-    return Ending(document, (view.why(summary, pool, seen, now),), Exit.DONE, view.why_sentence(summary, pool))
+    document["warning"] = warning
+    shown = (*view.warned(warning), view.why(summary, pool, seen, now))
+    return Ending(document, shown, Exit.DONE, view.why_sentence(summary, pool))
 
 
 async def _seen(client: Client, pool: str) -> list[tuple[str, Seen]]:

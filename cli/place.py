@@ -17,10 +17,12 @@ URL_FILE = "nats.url"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The bus's address, and the clock of the pools behind it."""
+    """The bus's address, and the clock of the pools behind it; `data` is the folder of a `rota up` on this machine
+    whose bus it is, else None."""
 
     url: str
     clock: Clock
+    data: Path | None = None
 
 
 def find(environment: Mapping[str, str] = os.environ) -> Place:
@@ -29,13 +31,15 @@ def find(environment: Mapping[str, str] = os.environ) -> Place:
     Settings that cannot be read matter only where they are there or named. Raises Stop.
     """
     settings = read_settings(environment)
-    url = environment.get("ROTA_NATS_URL") or settings.bus.url or _written(settings.data)
+    named = environment.get("ROTA_NATS_URL") or settings.bus.url
+    url = named or _written(settings.data)
     if not url:
         raise Stop(
             Exit.UNREACHABLE,
             "No bus is named: set ROTA_NATS_URL, write bus.url in rota.toml, or start everything here with `rota up`.",
         )
-    return Place(url, Clock(settings.clock.factor, settings.clock.origin))
+    data = None if named else settings.data.absolute()
+    return Place(url, Clock(settings.clock.factor, settings.clock.origin), data)
 
 
 def read_settings(environment: Mapping[str, str]) -> settings_.Settings:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cli import children, output
+from cli import children, disk, output
 from cli.children import Child
 from cli.exits import Ending, Exit, Stop
 from cli.place import URL_FILE
@@ -28,9 +26,8 @@ PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds of machine time before a service that died is started again; the last one from then on."""
 WELL_AFTER = 60.0
 """A service that lived so many seconds is started again at once when it dies."""
-LOOK_AT_DISK_EACH = 15.0
-LEAST_FREE = 256 * 2**20
-"""Bytes free below which people are warned; below a tenth of it the bus may refuse to store."""
+LOOK_AT_DISK_EACH = 5.0
+ROOM_AGAIN = 2 * disk.FULL
 
 
 @dataclass(slots=True)
@@ -60,7 +57,7 @@ async def up(data: Path | None) -> Ending:
     except asyncio.CancelledError:
         return Ending({}, (), Exit.DONE, STOPPED)
     except OSError as error:
-        raise Stop(Exit.FAILED, disk_sentence(error, settings.data)) from error
+        raise Stop(Exit.FAILED, disk.error_sentence(error, settings.data)) from error
     return Ending({}, (), Exit.FAILED, STOPPED)
 
 
@@ -103,23 +100,6 @@ def lock(data: Path) -> Iterator[None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
-
-
-def disk_sentence(error: OSError, data: Path) -> str:
-    """What went wrong with the data folder, for a person."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk of {data} is full: make room there, then start `rota up` again; open runs then go on."
-    return f"The data folder {data} cannot be used: {error.strerror or error}."
-
-
-def space_sentence(free: int, data: Path) -> str:
-    """A warning about the room left for the bus's files, or nothing where there is enough."""
-    if free >= LEAST_FREE:
-        return ""
-    left = f"{free // 2**20} MiB are free on the disk of {data}"
-    if free >= LEAST_FREE // 10:
-        return f"Only {left}; when it is full the bus cannot store facts, and runs stand still until there is room."
-    return f"{left}: the bus cannot store facts, runs stand still; make room, and they go on by themselves."
 
 
 async def _live(house: House, settings: settings_.Settings) -> None:
@@ -203,17 +183,24 @@ async def _begin(house: House, name: str) -> Child | None:
         log = house.logs / f"{name}.log"
         return await children.begin(name, f"services.{name}", environment=house.environment, log=log)
     except OSError as error:
-        house.say(f"The {name} cannot be started. {disk_sentence(error, house.data)}")
+        house.say(f"The {name} cannot be started. {disk.error_sentence(error, house.data)}")
         return None
 
 
 async def _watch_disk(house: House) -> None:
-    before = 0
+    """Warn while there is time, and start the bus again when there is room after it had to stop writing."""
+    before, hurt, read = 0, False, 0
     while True:
-        free = shutil.disk_usage(house.data).free
-        now = (free < LEAST_FREE) + (free < LEAST_FREE // 10)
-        if now != before:
-            house.say(space_sentence(free, house.data) or f"There is room again on the disk of {house.data}.")
+        space = disk.free(house.data)
+        told, read = disk.stopped_writing(house.data / "nats" / "nats.log", read)
+        hurt = hurt or told
+        now = 2 if hurt else disk.level(space)
+        if now > before:
+            house.say(disk.sentence(min(space, disk.FULL - 1) if hurt else space, house.data))
+        if hurt and space > ROOM_AGAIN and house.server is not None:
+            house.say(f"There is room again on the disk of {house.data}; the bus is started anew to go on.")
+            await house.server.stop()
+            hurt, now = False, disk.level(space)
         before = now
         await asyncio.sleep(LOOK_AT_DISK_EACH)
 

@@ -52,6 +52,11 @@ def overview(summaries: Sequence[RunSummary], now: float) -> str:
     return told + "."
 
 
+def warned(warning: str) -> tuple[Text, ...]:
+    """A warning that stands above everything, where there is one."""
+    return (Text(plain(warning), style="bold red"),) if warning else ()
+
+
 def status(summaries: Sequence[RunSummary], now: float) -> RenderableType:
     """`rota` alone: what is going on, what is owed, what ended last."""
     going = [one for one in summaries if is_open(one)]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import up
+from cli import disk, up
 from cli.exits import Exit, Stop
 
 DATA = Path("/srv/rota")
@@ -38,7 +38,7 @@ def test_a_second_one_is_refused_with_the_holders_process_id(tmp_path: Path) -> 
 )
 def test_a_disk_that_fills_up_is_told_in_time(free: int, words: str) -> None:
     """With what it means for runs."""
-    told = up.space_sentence(free, DATA)
+    told = disk.sentence(free, DATA)
     assert told.startswith(words)
     assert bool(told) == bool(words)
     assert not told or "runs stand still" in told
@@ -47,9 +47,19 @@ def test_a_disk_that_fills_up_is_told_in_time(free: int, words: str) -> None:
 @pytest.mark.parametrize(("number", "words"), [(errno.ENOSPC, "is full"), (errno.EACCES, "Permission denied")])
 def test_a_data_folder_that_cannot_be_used_says_why(number: int, words: str) -> None:
     """One sentence, with the folder in it."""
-    told = up.disk_sentence(OSError(number, os.strerror(number)), DATA)
+    told = disk.error_sentence(OSError(number, os.strerror(number)), DATA)
     assert words in told
     assert str(DATA) in told
+
+
+def test_a_bus_that_had_to_stop_writing_is_known_by_its_log(tmp_path: Path) -> None:
+    """Each line is read once."""
+    log = tmp_path / "nats.log"
+    assert disk.stopped_writing(log, 0) == (False, 0)
+    log.write_text("[ERR] Filestore: write 1.blk: no space left on device\n")
+    hurt, read = disk.stopped_writing(log, 0)
+    assert hurt
+    assert disk.stopped_writing(log, read) == (False, read)
 
 
 async def test_settings_with_faults_are_told_before_anything_starts(

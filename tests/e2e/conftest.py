@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from shared.domain.errors import Unreadable
 REPOSITORY = Path(__file__).resolve().parents[2]
 LONG = 90.0
 """Seconds of machine time after which something that should have happened will not."""
+
+LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="children are looked up in /proc, as on Linux")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -109,13 +112,18 @@ class Said:
 
 @dataclass(frozen=True)
 class House:
-    """A `rota up` under way in a folder."""
+    """A `rota up` under way in a folder; `pid` is its process."""
 
     folder: Path
+    pid: int
 
     @property
     def url(self) -> str:
         return (self.folder / "rota-data" / "nats.url").read_text().strip()
+
+    def said(self) -> str:
+        """What `rota up` has said so far."""
+        return (self.folder / "up.log").read_text()
 
     def rota(self, *arguments: str) -> Said:
         """Run `rota` in the folder of this house, as a person would."""
@@ -149,6 +157,12 @@ class House:
             await bus.close()
 
 
+def origin(sim: Sim) -> float:
+    """The moment from which a pool's clock runs faster."""
+    with urllib.request.urlopen(f"{sim.line['control']}/clock") as answer:  # noqa: S310 - loopback
+        return float(json.load(answer)["origin"])
+
+
 @contextmanager
 def rota_up(folder: Path) -> Iterator[House]:
     """Everything of Rota, run by `rota up` with the rota.toml that stands in the folder."""
@@ -156,8 +170,8 @@ def rota_up(folder: Path) -> Iterator[House]:
         arguments = [sys.executable, "-m", "cli.main", "up"]
         process = subprocess.Popen(arguments, cwd=folder, env=environment(), stdout=log, stderr=log)
         try:
-            house = House(folder)
-            _until(lambda: _says_it_is_up(folder / "up.log", process))
+            house = House(folder, process.pid)
+            until(lambda: _says_it_is_up(folder / "up.log", process))
             yield house
         finally:
             assert end(process) == 0
@@ -168,7 +182,7 @@ def _says_it_is_up(log: Path, process: subprocess.Popen[bytes]) -> bool:
     return "Rota is up" in log.read_text()
 
 
-def _until(true: Callable[[], bool]) -> None:
+def until(true: Callable[[], bool]) -> None:
     """Look again and again until something is so."""
     gone = threading.Event()
     for _ in range(int(LONG / 0.05)):

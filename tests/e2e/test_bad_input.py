@@ -14,7 +14,7 @@ import pytest
 from shared.bus import wire
 from shared.bus.port import Message
 from shared.domain import facts
-from tests.e2e.conftest import House, Said, Sim, rota_up, simulated
+from tests.e2e.conftest import House, Said, Sim, origin, rota_up, simulated
 
 FACTOR = 60
 STUCK = """
@@ -77,14 +77,6 @@ def settings(good: Sim, stuck: Sim, tls: Sim, spare: Sim) -> str:
             pool("pinned", tls.url, "right", fingerprint="00" * 32),
         )
     )
-
-
-def origin(sim: Sim) -> float:
-    """The moment from which the pool's clock runs faster."""
-    import urllib.request
-
-    with urllib.request.urlopen(f"{sim.line['control']}/clock") as answer:  # noqa: S310 - loopback
-        return float(json.load(answer)["origin"])
 
 
 def last_sentence(said: Said) -> str:

@@ -16,14 +16,10 @@ from pathlib import Path
 import pytest
 
 from cli import demo, judge
-from tests.e2e.conftest import LONG, environment
+from tests.e2e.conftest import LINUX, LONG, environment
 
 MOST = 60.0
 """Seconds that a demo may take."""
-
-LINUX = pytest.mark.skipif(
-    not Path("/proc/self/stat").exists(), reason="children are counted in /proc, which Linux has"
-)
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
