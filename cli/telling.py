@@ -146,6 +146,8 @@ _SENTENCES: Mapping[type[facts.Fact], Callable[[Any], str]] = MappingProxyType(
         facts.StepRetried: lambda f: f"{f.by} asks for {f.step} to be tried again.",
         facts.WaitBegan: lambda f: f.because,
         facts.WaitOver: lambda f: f.because,
+        facts.HostSkipped: lambda f: f.because,
+        facts.MasterNoted: lambda f: f.because,
         facts.HostLost: lambda f: f.because,
         facts.RunHeld: lambda f: f"Held, a person is needed: {f.because}",
         facts.RunPaused: lambda f: f"{f.by} paused the run.",
@@ -193,6 +195,8 @@ _TONES: Mapping[type[facts.Fact], str] = MappingProxyType(
     {
         facts.RunRefused: "bad",
         facts.RunHeld: "bad",
+        facts.HostSkipped: "wait",
+        facts.MasterNoted: "wait",
         facts.HostLost: "bad",
         facts.StepTimedOut: "bad",
         facts.StepGaveUp: "bad",

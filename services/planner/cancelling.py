@@ -19,19 +19,30 @@ def past_return(turn: Turn) -> bool:
     return any(step.attempt > 0 for kind in kinds for step in turn.of_kind(kind))
 
 
+def returnable(turn: Turn) -> bool:
+    """Whether a turn can still go back."""
+    return turn.host is not None and not turn.turned_back and not past_return(turn)
+
+
 def can_turn_back(run: Run, step: Step) -> bool:
     """Whether the turn of a failed step can still go back."""
     turn = next((turn for turn in run.turns.values() if step.id in turn.steps), None)
-    return turn is not None and turn.host is not None and not turn.turned_back and not past_return(turn)
+    return turn is not None and returnable(turn)
 
 
-def turned_back(run: Run, failed: str | None) -> tuple[facts.TurnTurnedBack, ...]:
-    """For each open turn that can go back: the fact that turns it. `failed` is a step that gave up, if any."""
+def turned_back(run: Run, failed: str | None, because: str = "") -> tuple[facts.TurnTurnedBack, ...]:
+    """For each open turn that can go back: the fact that turns it. `failed` is a step that gave up, if any, and then
+    only its turn goes back."""
     return tuple(
-        _back(run, turn, turn.host)
+        _back(run, turn, turn.host, because or f"The run was cancelled; {turn.host.name} goes back to work as it is.")
         for turn in run.turns.values()
-        if turn.host and not turn.turned_back and not past_return(turn) and (failed is None or failed in turn.steps)
+        if turn.host and returnable(turn) and (failed is None or failed in turn.steps)
     )
+
+
+def turned_back_host(run: Run, host: Named, because: str) -> tuple[facts.TurnTurnedBack, ...]:
+    """The fact that turns back the open turn of one host, where there is one."""
+    return tuple(_back(run, turn, host, because) for turn in run.turns.values() if turn.host == host)
 
 
 def sentences(run: Run, *, now: bool) -> tuple[str, ...]:
@@ -62,7 +73,7 @@ def _sentence(turn: Turn, host: Named, *, now: bool) -> str:
     return f"{host.name} has not lost a VM yet: it is enabled again."
 
 
-def _back(run: Run, turn: Turn, host: Named) -> facts.TurnTurnedBack:
+def _back(run: Run, turn: Turn, host: Named, because: str) -> facts.TurnTurnedBack:
     moves = [step for step in turn.of_kind("migrate_vm") if isinstance(step.act, acts.MigrateVM)]
     touched = [step for step in moves if step.attempt > 0]
     waits_for = [step.id for step in turn.steps.values() if step.state is StepState.ORDERED]
@@ -78,7 +89,7 @@ def _back(run: Run, turn: Turn, host: Named) -> facts.TurnTurnedBack:
         run=run.id,
         turn=turn.id,
         steps=steps if disabled else (),
-        because=f"The run was cancelled; {host.name} goes back to work as it is.",
+        because=because,
     )
 
 

@@ -154,6 +154,37 @@ def _skip(run: Run, command: commands.Command, given: Given) -> Answer:
     return Answer((skipped, *_if_held(run, given)))
 
 
+def _skip_host(run: Run, command: commands.Command, given: Given) -> Answer:
+    assert isinstance(command, commands.SkipHost)
+    turns = run.forecast.turns if run.forecast else ()
+    found = next((turn for turn in turns if command.host in (turn.host.name, turn.host.uuid)), None)
+    if found is None:
+        return _said(run, command, given, taken=False, because=f"No host {command.host} has a turn in run {run.id}.")
+    if because := _must_stay(run, found):
+        return _said(run, command, given, taken=False, because=because)
+    because = f"{found.host.name} is left out by {given.by}."
+    skipped = facts.HostSkipped(
+        pool=run.pool, run=run.id, host=found.host, because=because, by=given.by, order=given.order
+    )
+    return Answer((skipped, *cancelling.turned_back_host(run, found.host, because), *_if_held(run, given)))
+
+
+def _must_stay(run: Run, turn: facts.ForecastTurn) -> str:
+    """Why a host cannot be left out, or nothing."""
+    if any(closed.id == turn.turn for closed in run.closed):
+        return f"The turn of {turn.host.name} is over."
+    going = run.turns.get(turn.turn)
+    if going is not None and not cancelling.returnable(going):
+        return f"{turn.host.name} is being updated, which is never interrupted; its turn goes on to its end."
+    others = [other for other in (run.forecast.turns if run.forecast else ()) if other.turn != turn.turn]
+    if turn.master and others:
+        return (
+            f"{turn.host.name} is the master, and a member newer than its master does not come back; cancel the run"
+            " instead."
+        )
+    return ""
+
+
 def _not_failed(run: Run, id: str) -> str:
     step = run.step(id)
     if step is None:
@@ -192,5 +223,6 @@ ANSWERS: Mapping[type[commands.Command], Answers] = MappingProxyType(
         commands.ResumeRun: _resume,
         commands.RetryStep: _retry,
         commands.SkipStep: _skip,
+        commands.SkipHost: _skip_host,
     }
 )

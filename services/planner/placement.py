@@ -44,11 +44,13 @@ class Placement:
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """What else holds while a host is emptied: hosts that may not be entered, hosts that run the new versions already
-    whatever the snapshot says, bytes promised on hosts, and whether guests may be squeezed."""
+    whatever the snapshot says, bytes promised on hosts, hosts that a VM should rather not go to (it failed to before),
+    and whether guests may be squeezed."""
 
     closed: frozenset[str] = frozenset()
     newest: frozenset[str] = frozenset()
     promised: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    avoid: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     squeeze: bool = False
 
 
@@ -133,7 +135,8 @@ def _fill(
         if not fits:
             short.append(_why_short(snapshot, leaving, vm, targets, able, free, need(vm), conditions))
             continue
-        to = choose(fits, free)
+        avoided = conditions.avoid.get(vm.uuid, frozenset())
+        to = choose([host for host in fits if host.uuid not in avoided] or fits, free)
         free[to.uuid] -= need(vm)
         moves.append(Move(vm, to, need(vm)))
     return Placement(tuple(moves), tuple(short))

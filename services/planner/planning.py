@@ -226,7 +226,7 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
         return TurnPlan((), (), (gone,), 0.0)
     if not has_turn(here, policy):
         return TurnPlan((), (), (), 0.0, idle=True)
-    fresh = _new_homes(snapshot, here, standing)
+    fresh = new_homes(snapshot, here, standing)
     known = {**standing.homes, **{home.vm.uuid: home for home in fresh}}
     found = _placed_home_aware(snapshot, here, known, standing, policy)
     stops = (
@@ -246,7 +246,7 @@ def _in_the_way(snapshot: PoolSnapshot, here: Host) -> list[facts.Blocker]:
     return [stop for stop in blockers.of_pool(snapshot) if stop.host == here.named]
 
 
-def _new_homes(snapshot: PoolSnapshot, here: Host, standing: Standing) -> tuple[facts.Home, ...]:
+def new_homes(snapshot: PoolSnapshot, here: Host, standing: Standing) -> tuple[facts.Home, ...]:
     """Homes of VMs on this host that are seen for the first time, or that their owners moved here.
 
     A VM that could not go home keeps the home it has.
@@ -341,7 +341,7 @@ class _Graph:
 
     def _patched_and_back(self, host: Named, empty: str) -> str:
         ready, because = empty, f"{host.name} is empty"
-        ceiling = None if host.uuid == self.snapshot.master else _named(self.snapshot, self.snapshot.master)
+        ceiling = None if host.uuid == self.snapshot.master else named(self.snapshot, self.snapshot.master)
         if self.policy.updates and self.host.updates:
             ready = self.add(
                 acts.InstallUpdates(host, ceiling),
@@ -408,7 +408,8 @@ def homeward_steps(
     )
 
 
-def _named(snapshot: PoolSnapshot, uuid: str) -> Named:
+def named(snapshot: PoolSnapshot, uuid: str) -> Named:
+    """A host's uuid and name together."""
     host = snapshot.host(uuid)
     return host.named if host else Named(uuid, uuid)
 

@@ -67,7 +67,7 @@ def _to_come(run: Run) -> int:
     if run.forecast is None or run.outcome is not None or run.cancel:
         return 0
     begun = {*run.turns, *(turn.id for turn in run.closed)}
-    ahead = [turn for turn in run.forecast.turns if turn.turn not in begun]
+    ahead = [turn for turn in run.forecast.turns if turn.turn not in begun and turn.host.uuid not in run.skipped]
     unplanned = [turn for turn in run.forecast.turns if turn.turn in run.turns and not run.turns[turn.turn].planned]
     restore = 0 if run.state is RunState.FINISHING else len(run.always)
     return sum(2 * len(turn.moves) + 8 for turn in (*ahead, *unplanned)) + restore
@@ -84,6 +84,8 @@ def _hosts(run: Run) -> Iterator[HostLine]:
             settled = sum(1 for step in open_.steps.values() if step.settled)
             total = len(open_.steps) if open_.planned else 2 * len(planned.moves) + 9
             yield _line(planned, _stage(open_), settled, total, _going(open_))
+        elif planned.host.uuid in run.skipped:
+            yield _line(planned, "left_alone", 0, 0, "It is left out.")
         else:
             yield _line(planned, "waiting", 0, 2 * len(planned.moves) + 9, planned.because)
 

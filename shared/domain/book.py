@@ -14,6 +14,7 @@ from typing import Literal
 from shared.domain import evolve, facts
 from shared.domain.acts import HostNoted
 from shared.domain.model import Versions
+from shared.domain.names import Named
 from shared.domain.run import Owed, Run
 
 SAME_BOOT = 60.0
@@ -50,6 +51,7 @@ class Book:
     run: Run | None = None
     hosts: Mapping[str, HostSeen] = field(default_factory=dict)
     owed: Mapping[str, Owed] = field(default_factory=dict)
+    master: Named | None = None
     master_unreachable_since: float | None = None
 
     @property
@@ -146,7 +148,8 @@ def _master_unreachable(book: Book, fact: facts.Fact) -> Book:
 
 
 def _master_changed(book: Book, fact: facts.Fact) -> Book:
-    return replace(book, master_unreachable_since=None)
+    assert isinstance(fact, facts.MasterChanged)
+    return replace(book, master=fact.host, master_unreachable_since=None)
 
 
 # --- is it back? ------------------------------------------------------------------------------------------------------

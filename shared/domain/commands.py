@@ -100,6 +100,22 @@ class SkipStep(RunCommand):
     step: Name
 
 
+class SkipHost(RunCommand):
+    """Leave a host out of the run: its turn is not begun, or goes back where it still can."""
+
+    subject: ClassVar[str] = "rota.command.planner.skip_host"
+    verb: ClassVar[str] = "skip_host"
+    host: Name
+
+
+class UndoPool(Command):
+    """Put back whatever Rota noted in the pool itself as changed, with nothing but the pool to go by."""
+
+    subject: ClassVar[str] = "rota.command.planner.undo_pool"
+    verb: ClassVar[str] = "undo_pool"
+    pool: Name
+
+
 class DoStep(Command):
     """Do one act on a pool. Sent by the planner to the executor; the subject's verb is the act's kind."""
 

@@ -41,6 +41,7 @@ def begin(fact: facts.RunRequested, at: float) -> Run:
         policy=fact.policy,
         requested_at=at,
         digest=fact.digest,
+        purpose=fact.purpose,
         turns={PREPARATION: preparation},
     )
 
@@ -162,6 +163,7 @@ def _run_planned(run: Run, fact: facts.Fact, at: float) -> Run:
         forecast=fact.forecast,
         snapshot=fact.snapshot,
         always=fact.always,
+        master=fact.master,
         warnings=(*run.warnings, *fact.forecast.warnings),
     )
 
@@ -213,7 +215,11 @@ def _steps_added(run: Run, fact: facts.Fact, at: float) -> Run:
     turn = run.turns.get(fact.turn)
     if turn is None:
         return run
-    return _with_homes(_with_turn(run, replace(turn, steps={**turn.steps, **_table(fact.steps)})), fact.homes)
+    steps = {**turn.steps, **_table(fact.steps)}
+    if fact.before is not None and fact.before in turn.steps:
+        waits = tuple(facts.Need(step=one.step, because=fact.because) for one in fact.steps)
+        steps[fact.before] = replace(turn.steps[fact.before], needs=(*turn.steps[fact.before].needs, *waits))
+    return _with_homes(_with_turn(run, replace(turn, steps=steps)), fact.homes)
 
 
 def _steps_reopened(run: Run, fact: facts.Fact, at: float) -> Run:
@@ -275,15 +281,16 @@ def _held(run: Run, fact: facts.Fact, at: float) -> Run:
 
 
 def _resumed(run: Run, fact: facts.Fact, at: float) -> Run:
-    """A person says: go on. What failed is tried again, and a turn not yet planned is surveyed anew."""
-    turns = {id: replace(turn, steps=_fresh(turn)) for id, turn in run.turns.items()}
-    return replace(run, hold=None, lost=(), turns=turns)
+    """A person says: go on. What failed is tried again, and what was held at a survey is surveyed anew."""
+    held_at = run.hold.step if run.hold else None
+    turns = {id: replace(turn, steps=_fresh(turn, held_at)) for id, turn in run.turns.items()}
+    return replace(run, hold=None, lost=(), turns=turns, forgiven=run.forgiven + run.failures)
 
 
-def _fresh(turn: Turn) -> dict[str, Step]:
+def _fresh(turn: Turn, held_at: str | None) -> dict[str, Step]:
     def again(step: Step) -> Step:
-        stale_survey = not turn.planned and step.act.kind == "survey" and step.state is StepState.SUCCEEDED
-        if step.failed or stale_survey:
+        surveyed = step.act.kind == "survey" and step.state is StepState.SUCCEEDED
+        if step.failed or (surveyed and (not turn.planned or step.id == held_at)):
             return replace(step, state=StepState.WAITING, tries_from=step.attempt, not_before=0.0, go_back_to="")
         return step
 
@@ -294,6 +301,16 @@ def _cancelling(run: Run, fact: facts.Fact, at: float) -> Run:
     assert isinstance(fact, facts.RunCancelling)
     now = fact.now or (run.cancel is not None and run.cancel.now)
     return replace(run, cancel=Cancel(at, fact.by, now, fact.sentences), hold=None)
+
+
+def _host_skipped(run: Run, fact: facts.Fact, at: float) -> Run:
+    assert isinstance(fact, facts.HostSkipped)
+    return replace(run, skipped={**run.skipped, fact.host.uuid: fact.by}, warnings=(*run.warnings, fact.because))
+
+
+def _master_noted(run: Run, fact: facts.Fact, at: float) -> Run:
+    assert isinstance(fact, facts.MasterNoted)
+    return replace(run, master=fact.host, warnings=(*run.warnings, fact.because))
 
 
 def _host_lost(run: Run, fact: facts.Fact, at: float) -> Run:
@@ -366,6 +383,8 @@ _APPLY: Mapping[str, RunFold] = MappingProxyType(
         "run_resumed": _resumed,
         "run_cancelling": _cancelling,
         "host_lost": _host_lost,
+        "host_skipped": _host_skipped,
+        "master_noted": _master_noted,
         "setting_owed": _setting_owed,
         "setting_paid": _setting_paid,
         "run_finishing": _finishing,

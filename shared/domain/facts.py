@@ -123,6 +123,7 @@ class RunRequested(RunFact):
     reason: Sentence = ""
     digest: Name = ""
     consents: tuple[Name, ...] = ()
+    purpose: Literal["update", "undo"] = "update"
     survey: StepPlanned
 
 
@@ -137,13 +138,14 @@ class RunRefused(RunFact):
 
 class RunPlanned(RunFact):
     """The plan, with the steps that prepare the run and the always-steps that put back what those change.
-    `snapshot` names the survey it was made from."""
+    `snapshot` names the survey it was made from, `master` is the host that was master then."""
 
     subject: ClassVar[str] = "rota.fact.run.{pool}.{run}.run.run_planned"
     forecast: Forecast
     snapshot: Name
     preparation: tuple[StepPlanned, ...]
     always: tuple[StepPlanned, ...]
+    master: Named | None = None
 
 
 class HomesNoted(RunFact):
@@ -204,12 +206,14 @@ class TurnEnded(RunFact):
 
 
 class StepsAdded(RunFact):
-    """Steps join an open turn, because of something that was found on the way."""
+    """Steps join an open turn, because of something that was found on the way. `before` is a step of the turn that
+    must wait for them too."""
 
     subject: ClassVar[str] = "rota.fact.run.{pool}.{run}.{turn}.steps_added"
     turn: Token
     steps: tuple[StepPlanned, ...]
     homes: tuple[Home, ...] = ()
+    before: Token | None = None
     because: Sentence
 
 
@@ -282,6 +286,24 @@ class WaitOver(RunFact):
 
     subject: ClassVar[str] = "rota.fact.run.{pool}.{run}.{step}.wait_over"
     step: Token
+    because: Sentence
+
+
+class HostSkipped(RunFact):
+    """A host is left out of the run, by a person or by policy; it stays as it is."""
+
+    subject: ClassVar[str] = "rota.fact.run.{pool}.{run}.run.host_skipped"
+    host: Named
+    because: Sentence
+    by: Name = ""
+    order: Name = ""
+
+
+class MasterNoted(RunFact):
+    """Another host is master than the run was planned with; from now on this one is."""
+
+    subject: ClassVar[str] = "rota.fact.run.{pool}.{run}.run.master_noted"
+    host: Named
     because: Sentence
 
 

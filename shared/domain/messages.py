@@ -78,6 +78,8 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow(commands.ResumeRun, ("clients",), "planner"),
     CommandRow(commands.RetryStep, ("clients",), "planner"),
     CommandRow(commands.SkipStep, ("clients",), "planner"),
+    CommandRow(commands.SkipHost, ("clients",), "planner"),
+    CommandRow(commands.UndoPool, ("clients",), "planner"),
     CommandRow(commands.DoStep, ("planner",), "executor"),
 )
 
@@ -100,6 +102,8 @@ FACTS: tuple[FactRow, ...] = (
     FactRow(facts.StepRetried, "planner", _FOLD),
     FactRow(facts.WaitBegan, "planner", _FOLD),
     FactRow(facts.WaitOver, "planner", _FOLD),
+    FactRow(facts.HostSkipped, "planner", _FOLD),
+    FactRow(facts.MasterNoted, "planner", _FOLD),
     FactRow(facts.HostLost, "planner", _FOLD),
     FactRow(facts.RunHeld, "planner", _FOLD),
     FactRow(facts.RunPaused, "planner", _FOLD),

@@ -63,8 +63,12 @@ class Policy(BaseModel):
     migrations_per_destination: Few = 4
     """Migrations at once into one host (xenopsd's worker pool is 4)."""
 
-    on_failure: Literal["hold", "cancel"] = "hold"
-    """When a step gives up: hold and ask a person, or cancel after this turn."""
+    on_failure: Literal["hold", "cancel", "skip_host"] = "hold"
+    """When a step gives up: hold and ask a person; cancel after this turn; or take the turn back and go on with the
+    next host. Where a turn can no longer go back, and for the run's first host, the run holds."""
+
+    failure_budget: Few = 1
+    """After so many hosts that failed nothing new begins: the run holds."""
 
     strategies: Mapping[Name, Strategy] = Field(default_factory=dict)
     """What to do with VMs that cannot simply move, by VM name, tag or uuid; what is not named is `block`."""

@@ -12,7 +12,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from shared.domain import acts, facts
-from shared.domain.names import Named, turn_of
+from shared.domain.names import Named, step_id, turn_of
 from shared.domain.policy import Policy
 
 PREPARATION = "t00"
@@ -101,6 +101,11 @@ class Turn:
         return tuple(step for step in self.steps.values() if step.act.kind == kind)
 
     @property
+    def next_step(self) -> str:
+        """The id of a step that joins it."""
+        return step_id(self.id, len(self.steps) + 1)
+
+    @property
     def settled(self) -> bool:
         """Whether all of its steps are settled."""
         return all(step.settled for step in self.steps.values())
@@ -154,7 +159,8 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One carrying-out. Open turns are tables of steps, closed ones summaries."""
+    """One carrying-out. Open turns are tables of steps, closed ones summaries. `skipped` has hosts that are left out,
+    by uuid, with who said so (empty: policy); `forgiven` counts failed hosts after which a person let it go on."""
 
     id: str
     pool: str
@@ -177,12 +183,21 @@ class Run:
     hold: Hold | None = None
     cancel: Cancel | None = None
     lost: tuple[str, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    forgiven: int = 0
+    master: Named | None = None
+    purpose: str = "update"
     warnings: tuple[str, ...] = ()
     owed: tuple[Owed, ...] = ()
     stranded: Mapping[str, Named] = field(default_factory=dict)
     outcome: facts.Outcome | None = None
     sentence: str = ""
     blockers: tuple[facts.Blocker, ...] = ()
+
+    @property
+    def failures(self) -> int:
+        """How many hosts have failed in it since a person last let it go on."""
+        return sum(1 for turn in self.closed if turn.outcome == "failed") - self.forgiven
 
     @property
     def open(self) -> bool:

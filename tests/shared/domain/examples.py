@@ -51,6 +51,8 @@ COMMANDS: tuple[commands.Command, ...] = (
     commands.ResumeRun(pool=POOL, run=RUN),
     commands.RetryStep(pool=POOL, run=RUN, step=STEP),
     commands.SkipStep(pool=POOL, run=RUN, step=STEP),
+    commands.SkipHost(pool=POOL, run=RUN, host="xcp-2"),
+    commands.UndoPool(pool=POOL),
     commands.DoStep(pool=POOL, run=RUN, step=STEP, attempt=1, act=MOVE),
 )
 
@@ -123,6 +125,8 @@ FACTS: tuple[facts.Fact, ...] = (
     facts.StepRetried(pool=POOL, run=RUN, step=STEP, by=BY, order=ORDER),
     facts.WaitBegan(pool=POOL, run=RUN, step="t01-s009", until=1_795_302_700.0, because="xcp-1 boots."),
     facts.WaitOver(pool=POOL, run=RUN, step="t01-s009", because="xcp-1 is back: it booted, it answers, it is live."),
+    facts.HostSkipped(pool=POOL, run=RUN, host=H2, because="xcp-2 is left out by ann.", by=BY, order=ORDER),
+    facts.MasterNoted(pool=POOL, run=RUN, host=H2, because="xcp-2 is master now instead of xcp-1."),
     facts.HostLost(pool=POOL, run=RUN, host=H2, because="xcp-2 is down, and nobody here asked for it."),
     facts.RunHeld(pool=POOL, run=RUN, because="db1 did not move.", step=STEP, who_can_help="the pool's administrator"),
     facts.RunPaused(pool=POOL, run=RUN, by=BY, order=ORDER),

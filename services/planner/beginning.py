@@ -1,0 +1,66 @@
+"""Rules of a run's beginning: its survey, its plan, its first touch. Pure."""
+
+from __future__ import annotations
+
+from services.planner import planning
+from services.planner.view import Said, View, ended
+from shared.domain import acts, facts
+from shared.domain.names import step_id
+from shared.domain.run import PREPARATION, RunState
+
+HOMES_PER_FACT = 2000
+"""So that a fact stays far under the bus's largest message."""
+
+
+def survey_failed(view: View) -> Said | None:
+    """A run whose first survey fails is over before it began: nothing on the pool has been changed."""
+    turn = view.run.turns.get(PREPARATION)
+    survey = turn.steps.get(step_id(PREPARATION, 1)) if turn else None
+    if survey is None or not survey.failed or view.run.began_at:
+        return None
+    because = survey.because or "The pool could not be surveyed."
+    return Said((ended(view, "refused", because),), sentence=because)
+
+
+def plan(view: View) -> Said | None:
+    """The plan, once the survey is there: or the run's end, where something stands in the way."""
+    if view.run.state is not RunState.SURVEYING or view.run.cancel:
+        return None
+    survey = view.run.step(step_id(PREPARATION, 1))
+    if survey is None or not isinstance(survey.result, acts.SurveyTaken):
+        return None
+    snapshot = view.snapshots.get(survey.result.snapshot)
+    if snapshot is None:
+        return Said(wants=(survey.result.snapshot,))
+    shown = planning.forecast(snapshot, view.run.policy)
+    if shown.blockers:
+        return Said((ended(view, "refused", shown.sentence, blockers=shown.blockers),), sentence=shown.sentence)
+    if view.run.digest not in ("", shown.digest):
+        because = f"The plan is not the one that was agreed to ({view.run.digest}) any more: {shown.sentence}"
+        return Said((ended(view, "refused", because),), sentence=because)
+    if not shown.turns:
+        return Said((ended(view, "succeeded", shown.sentence),), sentence=shown.sentence)
+    owed = {name: one.act for name, one in view.book.owed.items()}
+    preparation, always = planning.preparation(snapshot.settings, owed, survey.id)
+    planned = facts.RunPlanned(
+        **view.ids,
+        forecast=shown,
+        snapshot=survey.result.snapshot,
+        preparation=preparation,
+        always=always,
+        master=planning.named(snapshot, snapshot.master),
+    )
+    homes = planning.homes(snapshot)
+    noted = tuple(
+        facts.HomesNoted(**view.ids, homes=homes[first : first + HOMES_PER_FACT])
+        for first in range(0, len(homes), HOMES_PER_FACT)
+    )
+    return Said((planned, *noted), sentence=shown.sentence)
+
+
+def begin(view: View) -> Said | None:
+    """A planned run begins."""
+    if view.run.state is not RunState.PLANNED or view.run.forecast is None or view.run.cancel:
+        return None
+    sentence = view.run.forecast.sentence
+    return Said((facts.RunBegan(**view.ids, sentence=sentence),), sentence=sentence)

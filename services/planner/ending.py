@@ -1,0 +1,46 @@
+"""Rules of a run's end: what was owed is paid, and the verdict. Pure."""
+
+from __future__ import annotations
+
+from services.planner import stepping
+from services.planner.view import Said, View, ended
+from shared.domain import acts, facts
+from shared.domain.run import RESTORATION, RunState, StepState
+
+
+def paid(view: View) -> Said | None:
+    """A setting that was owed and has been put back is paid."""
+    paid = tuple(
+        facts.SettingPaid(**view.ids, step=step.id, setting=step.act.setting)
+        for step in view.run.steps()
+        if isinstance(step.act, acts.RestorePoolSetting)
+        and step.state is StepState.SUCCEEDED
+        and step.act.setting in view.book.owed
+    )
+    return Said(paid, sentence="What was owed is paid.") if paid else None
+
+
+def end(view: View) -> Said | None:
+    """The run is over when everything that can be put back is put back."""
+    turn = view.run.turns.get(RESTORATION)
+    if view.run.state is not RunState.FINISHING or turn is None or not turn.settled:
+        return None
+    verdict = _verdict(view)
+    return Said((verdict,), sentence=verdict.sentence)
+
+
+def _verdict(view: View) -> facts.RunEnded:
+    run = view.run
+    done = [turn for turn in run.closed if turn.outcome == "done"]
+    total = len(run.forecast.turns) if run.forecast else 0
+    owed = tuple(f"Owed: {one.setting} ({one.because}); when {one.condition} {one.command}" for one in run.owed)
+    warnings = tuple(dict.fromkeys((*run.warnings, *owed)))
+    took = stepping.duration(view.now - run.requested_at)
+    if run.cancel:
+        who = "policy" if run.cancel.by == "policy" else run.cancel.by
+        outcome: facts.Outcome = "failed" if run.cancel.by == "policy" else "cancelled"
+        return ended(
+            view, outcome, f"Cancelled by {who} after {len(done)} of {total} hosts, in {took}.", warnings=warnings
+        )
+    outcome = "succeeded_with_warnings" if warnings else "succeeded"
+    return ended(view, outcome, f"{len(done)} of {total} hosts are updated, in {took}.", warnings=warnings)

@@ -1,0 +1,193 @@
+"""Rules of turns: planned, ordered step by step, turned back, ended, and followed by the next. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from services.planner import cancelling, planning, replanning, stepping
+from services.planner.view import Said, View
+from shared.domain import acts, facts
+from shared.domain.model import PoolSnapshot
+from shared.domain.names import Named
+from shared.domain.run import PREPARATION, RunState, Step, StepState, Turn
+
+
+def turn_back(view: View) -> Said | None:
+    """Cancelled now: a turn whose install has not begun goes back."""
+    if view.run.state is not RunState.RUNNING or not (view.run.cancel and view.run.cancel.now):
+        return None
+    back = cancelling.turned_back(view.run, None)
+    return Said(back, sentence=back[0].because) if back else None
+
+
+def late_comers(view: View) -> Said | None:
+    """VMs that the sweep moved come home too."""
+    for turn in view.run.turns.values():
+        for sweep in turn.of_kind("evacuate_rest"):
+            if not isinstance(sweep.result, acts.Swept):
+                continue
+            if added := stepping.homeward(view.run, turn, sweep.result.vms):
+                return Said((added,), sentence=added.because)
+    return None
+
+
+def plan_turns(view: View) -> Said | None:
+    """A turn whose survey is there gets its steps."""
+    for turn in view.run.turns.values():
+        if turn.planned or turn.host is None or view.run.state is not RunState.RUNNING:
+            continue
+        survey = turn.of_kind("survey")[0]
+        if not isinstance(survey.result, acts.SurveyTaken) or survey.state is not StepState.SUCCEEDED:
+            continue
+        snapshot = view.snapshots.get(survey.result.snapshot)
+        if snapshot is None:
+            return Said(wants=(survey.result.snapshot,))
+        return _planned_turn(view, turn, turn.host, survey, snapshot)
+    return None
+
+
+def _planned_turn(view: View, turn: Turn, host: Named, survey: Step, snapshot: PoolSnapshot) -> Said:
+    plan = planning.steps_of_turn(snapshot, turn.id, host, _standing(view), view.run.policy)
+    if plan.idle:
+        sentence = f"{host.name} is left alone: nothing is waiting for it any more."
+        ended = facts.TurnEnded(**view.ids, turn=turn.id, host=host, outcome="left_alone", sentence=sentence)
+        return Said((ended,), sentence=sentence)
+    if plan.blockers:
+        because = " ".join(stop.sentence for stop in plan.blockers[:5])
+        held = facts.RunHeld(**view.ids, because=because, step=survey.id, who_can_help="the owners of these VMs")
+        return Said((held,), sentence=because)
+    differences = stepping.differences(view.run, turn.id, plan.steps)
+    planned = facts.TurnPlanned(
+        **view.ids,
+        turn=turn.id,
+        steps=plan.steps,
+        homes=plan.homes,
+        differences=differences,
+        seconds=plan.seconds,
+    )
+    return Said((planned,), sentence=f"The turn of {host.name} is planned: {len(plan.steps)} steps.")
+
+
+def replan(view: View) -> Said | None:
+    """Moves that were to be planned again, once the pool was looked at for them."""
+    for turn in view.run.turns.values():
+        surveys, sweeps = turn.of_kind("survey"), turn.of_kind("evacuate_rest")
+        if turn.host is None or len(surveys) < 2 or turn.turned_back or view.run.state is not RunState.RUNNING:
+            continue
+        survey, result = surveys[-1], surveys[-1].result
+        if survey.state is not StepState.SUCCEEDED or not sweeps or sweeps[0].attempt > 0:
+            continue
+        if not isinstance(result, acts.SurveyTaken):
+            continue
+        snapshot = view.snapshots.get(result.snapshot)
+        if snapshot is None:
+            return Said(wants=(result.snapshot,))
+        if said := _replanned(view, turn, turn.host, survey, snapshot):
+            return said
+    return None
+
+
+def _replanned(view: View, turn: Turn, host: Named, survey: Step, snapshot: PoolSnapshot) -> Said | None:
+    plan = replanning.moves_again(snapshot, turn, host, survey.id, _standing(view), view.run.policy)
+    if plan.blockers:
+        because = " ".join(stop.sentence for stop in plan.blockers[:5])
+        held = facts.RunHeld(**view.ids, because=because, step=survey.id, who_can_help="the owners of these VMs")
+        return Said((held,), sentence=because)
+    if not plan.steps:
+        return None
+    because = f"{len(plan.steps)} moves from {host.name} are planned again."
+    sweep = turn.of_kind("evacuate_rest")[0]
+    away = tuple(step for step in plan.steps if isinstance(step.act, acts.MigrateVM) and step.act.purpose == "empty")
+    home = tuple(step for step in plan.steps if step not in away)
+    said: list[facts.RunFact] = [
+        facts.StepsAdded(**view.ids, turn=turn.id, steps=away, homes=plan.homes, before=sweep.id, because=because)
+    ]
+    if home:
+        said.append(facts.StepsAdded(**view.ids, turn=turn.id, steps=home, because=because))
+    return Said(tuple(said), sentence=because)
+
+
+def _standing(view: View) -> planning.Standing:
+    return planning.Standing(view.run.homes, frozenset(view.run.stranded), view.hosts_done)
+
+
+def end_turns(view: View) -> Said | None:
+    """A turn with nothing left to do is over."""
+    for turn in view.run.turns.values():
+        if turn.host is None or not turn.planned or not turn.settled:
+            continue
+        warnings = stepping.turn_warnings(turn)
+        took = stepping.duration(view.now - turn.begun_at)
+        done = f"{turn.host.name} is updated and its VMs are home, in {took}."
+        back = f"{turn.host.name} was not updated and works as before."
+        ended = facts.TurnEnded(
+            **view.ids,
+            turn=turn.id,
+            host=turn.host,
+            outcome=_outcome(view, turn, turn.host),
+            sentence=back if turn.turned_back else done,
+            warnings=warnings,
+        )
+        return Said((ended,), sentence=ended.sentence)
+    return None
+
+
+def _outcome(view: View, turn: Turn, host: Named) -> Literal["done", "turned_back", "failed"]:
+    if not turn.turned_back:
+        return "done"
+    return "failed" if view.run.skipped.get(host.uuid) == "" else "turned_back"
+
+
+def order(view: View) -> Said | None:
+    """Every step that is ready is ordered, as far as the limits of the policy let it."""
+    ready = stepping.ready(view.run, view.book, view.now)
+    if ready.facts:
+        return Said(ready.facts, sentence=ready.sentence)
+    return Said(sentence=ready.sentence, wake_at=ready.wake_at) if ready.sentence or ready.wake_at else None
+
+
+def next_turn(view: View) -> Said | None:
+    """The next host's turn begins when the one before is over; after the last, or a cancel, the run finishes."""
+    run = view.run
+    if run.state is RunState.FINISHING or run.state is RunState.HELD:
+        return None
+    preparation = run.turns.get(PREPARATION)
+    if run.cancel and not any(turn.host for turn in run.turns.values()):
+        return _finish(view) if preparation is None or not stepping.under_way(preparation) else None
+    if run.state is not RunState.RUNNING or run.forecast is None:
+        return None
+    if preparation is None or not preparation.settled or any(turn.host for turn in run.turns.values()):
+        return None
+    begun = {turn.id for turn in run.closed}
+    if run.failures >= run.policy.failure_budget:
+        because = f"{run.failures} hosts have failed, which is all that policy allows; resume to go on, or cancel."
+        held = facts.RunHeld(**view.ids, because=because, who_can_help="the pool's administrator")
+        return Said((held,), sentence=because)
+    for planned in run.forecast.turns:
+        if planned.turn in begun or planned.host.uuid in run.skipped:
+            continue
+        if waits := _pool_not_whole(view):
+            return Said(sentence=waits)
+        sentence = f"The turn of {planned.host.name} begins."
+        survey = planning.survey_step(
+            planned.turn,
+            run.forecast.pool_name,
+            updates=True,
+            why=f"Look at the pool before {planned.host.name}'s turn.",
+        )
+        turn = facts.TurnBegun(**view.ids, turn=planned.turn, host=planned.host, master=planned.master, survey=survey)
+        return Said((turn,), sentence=sentence)
+    return _finish(view)
+
+
+def _pool_not_whole(view: View) -> str:
+    """Why no turn may begin now: a host whose address does not answer, or a master that cannot be asked."""
+    for seen in view.book.hosts.values():
+        if seen.state != "answering":
+            return f"Waiting to begin the next turn, because host {seen.name} does not answer."
+    return ""
+
+
+def _finish(view: View) -> Said:
+    sentence = "No turn is left; what was changed for the run is put back."
+    return Said((facts.RunFinishing(**view.ids, sentence=sentence),), sentence=sentence)
