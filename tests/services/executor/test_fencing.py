@@ -20,7 +20,7 @@ from shared.domain.model import HA
 from shared.domain.names import Named
 from shared.service import Context
 from shared.settings import BusSettings, PoolAccess, Settings
-from shared.xapi import client
+from shared.xapi import answers, client
 from simulator import running
 from simulator.virtual import run_virtual
 from tests.services.executor.simulated import Simulated, world
@@ -219,6 +219,60 @@ def test_a_lost_reply_of_a_reboot_reboots_once() -> None:
             await asyncio.sleep(300)
         assert isinstance(result, facts.StepSucceeded)
         assert (pool.reboots("porthos"), len(pool.calls("host.reboot"))) == (1, 1)
+
+    story(run)
+
+
+def test_a_call_that_never_arrived_is_made_again_after_the_pools_own_delay() -> None:
+    """Cut before it was read: nobody can tell from here. 30 s later the fence says the same boot, and so it is made."""
+
+    async def run(stage: Stage) -> None:
+        pool = stage.pool
+        act = await pool.ready_for_reboot("porthos")
+        lost: list[str] = []
+
+        async def login(*given: Any, **named: Any) -> client.Client:
+            opened = await client.login(*given, **named)
+            session = vars(opened)["_session"]
+            act = session.act
+
+            async def losing(method: str, *params: Any) -> Any:
+                if method == "Async.host.reboot" and not lost:
+                    lost.append(method)
+                    raise answers.NoAnswer("The connection was reset.")
+                return await act(method, *params)
+
+            session.act = losing
+            return opened
+
+        began = pool.clock.now()
+        async with stage.executor("a", login):
+            await stage.order(act)
+            result = await stage.ended()
+            await asyncio.sleep(300)
+        assert isinstance(result, facts.StepSucceeded)
+        assert result.result == acts.Done(already=False)
+        (call,) = pool.calls("host.reboot")
+        assert pool.simulation.clock.drive.origin + call["began"] - began >= 30
+        assert pool.reboots("porthos") == 1
+
+    story(run)
+
+
+def test_another_master_is_found_among_the_hosts_that_were_seen() -> None:
+    """A person made porthos the master: the next step is refused by athos, told where, and follows."""
+
+    async def run(stage: Stage) -> None:
+        pool = stage.pool
+        async with stage.executor("a"):
+            await stage.order(acts.Survey("lab", updates=False))
+            await stage.ended()
+            pool.simulation.fault("master_change", host="porthos")
+            await asyncio.sleep(120)
+            await stage.order(acts.DisableHost(pool["aramis"]), step="t01-s002")
+            await stage.until(lambda: len(stage.told(facts.StepSucceeded)) == 2)
+        (call,) = pool.calls("host.disable")
+        assert (call["host"], call["outcome"]) == ("porthos", "success")
 
     story(run)
 
