@@ -33,6 +33,8 @@ HOSTS_SEEN = "rota.fact.host.>"
 POOLS_SEEN = "rota.fact.pool.>"
 EXECUTOR_ORDERS = "rota.command.executor.>"
 PLANNER_ORDERS = "rota.command.planner.>"
+SCHEDULER_ORDERS = "rota.command.scheduler.>"
+SCHEDULES_SAID = "rota.fact.schedule.>"
 
 LARGEST = 900_000
 """Bytes of one message; the server's own limit is 1 MiB with headers."""
@@ -72,6 +74,16 @@ def pool_filter(pool: str) -> str:
 def progress_subject(pool: str, run: str, step: str) -> str:
     """Where a step's progress comes and goes; not in the journal."""
     return f"rota.progress.{pool}.{run}.{step}"
+
+
+def schedule_key(schedule: str) -> str:
+    """Where a schedule that an order has set stands in ROTA_SCHEDULES."""
+    return f"schedule.{schedule}"
+
+
+def mark_key(schedule: str) -> str:
+    """Where ROTA_SCHEDULES holds up to which tick a schedule is dealt with."""
+    return f"mark.{schedule}"
 
 
 def fact_message(fact: facts.Fact, *, source: str, at: float, id: str) -> Message:
@@ -119,11 +131,11 @@ def command_message(command: commands.Command, *, by: str) -> Message:
 
 
 def read_command(message: Message) -> commands.Command:
-    """A person's order. Raises Unreadable with the first thing that is wrong."""
-    verb = message.subject.rpartition(".")[2]
-    class_ = messages.command_class(verb)
+    """A person's order to the planner or the scheduler. Raises Unreadable with the first thing that is wrong."""
+    reader, _, verb = message.subject.removeprefix("rota.command.").partition(".")
+    class_ = messages.command_class(reader, verb)
     if class_ is None:
-        raise Unreadable(f"There is no order {verb!r}; the orders are {', '.join(_verbs())}.")
+        raise Unreadable(f"There is no order {verb!r}; the orders are {', '.join(_verbs(reader))}.")
     body = _json(message.subject, message.data)
     try:
         return class_.model_validate(body)
@@ -159,8 +171,8 @@ def ordered_by(message: Message) -> str:
     return (message.headers.get(BY) or "somebody who did not say")[:200]
 
 
-def _verbs() -> list[str]:
-    return [row.message.verb for row in messages.COMMANDS if row.reader == "planner"]
+def _verbs(reader: str) -> list[str]:
+    return [row.message.verb for row in messages.COMMANDS if row.reader == reader]
 
 
 def _json(subject: str, data: bytes) -> Mapping[str, Any]:

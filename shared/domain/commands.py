@@ -1,7 +1,7 @@
 """Commands: orders to one service, imperative.
 
-Those of people and schedules go to the planner as plain JSON; the pool and run stand in the data. A field that is not
-known is refused, because a misspelt order must not half apply. The executor's one command carries an act.
+Those of people and schedules go to the planner, or to the scheduler, as plain JSON; pool and run stand in the data. A
+field that is not known is refused, because a misspelt order must not half apply. The executor's one command carries an act.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class Command(BaseModel):
 class StartRun(Command):
     """Update a pool. `policy` holds only what differs from the pool's own; `now` overrides the window; `digest` is
     that of the forecast it was given for, and a plan that came out otherwise is refused; `consents` are VMs (by name,
-    tag or uuid) that may be stopped, recorded with who gave the order."""
+    tag or uuid) that may be stopped, recorded with who gave the order. `not_after` is pool time, seconds since 1970:
+    an order that is taken up later is refused (0: never too late)."""
 
     subject: ClassVar[str] = "rota.command.planner.start_run"
     verb: ClassVar[str] = "start_run"
@@ -36,6 +37,7 @@ class StartRun(Command):
     now: bool = False
     digest: Name = ""
     consents: tuple[Name, ...] = ()
+    not_after: float = 0.0
 
 
 class PlanPool(Command):
@@ -114,6 +116,30 @@ class UndoPool(Command):
     subject: ClassVar[str] = "rota.command.planner.undo_pool"
     verb: ClassVar[str] = "undo_pool"
     pool: Name
+
+
+class SetSchedule(Command):
+    """Update pools at the ticks of a cron expression in a zone, under a key; a schedule of that key is replaced.
+    `missed` is `skip` or `run_late`, within `late_hours`; `policy` holds what differs from each pool's own."""
+
+    subject: ClassVar[str] = "rota.command.scheduler.set_schedule"
+    verb: ClassVar[str] = "set_schedule"
+    schedule: Name
+    cron: Name
+    zone: Name = "UTC"
+    pools: tuple[Name, ...] = ()
+    tags: tuple[Name, ...] = ()
+    missed: Name = "skip"
+    late_hours: float = 4.0
+    policy: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class DeleteSchedule(Command):
+    """Take away a schedule that an order has set."""
+
+    subject: ClassVar[str] = "rota.command.scheduler.delete_schedule"
+    verb: ClassVar[str] = "delete_schedule"
+    schedule: Name
 
 
 class DoStep(Command):

@@ -50,9 +50,9 @@ def fact_subject(fact: facts.Fact) -> str:
     return fact.subject.format(**{place: getattr(fact, place) for place in _places(fact.subject)})
 
 
-def command_class(verb: str) -> type[commands.Command] | None:
-    """The planner's command with this verb, or None."""
-    return next((row.message for row in COMMANDS if row.message.verb == verb and row.reader == "planner"), None)
+def command_class(reader: str, verb: str) -> type[commands.Command] | None:
+    """The command of a service with this verb, or None."""
+    return next((row.message for row in COMMANDS if (row.reader, row.message.verb) == (reader, verb)), None)
 
 
 def step_subject(command: commands.DoStep) -> str:
@@ -80,6 +80,8 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow(commands.SkipStep, ("clients",), "planner"),
     CommandRow(commands.SkipHost, ("clients",), "planner"),
     CommandRow(commands.UndoPool, ("clients",), "planner"),
+    CommandRow(commands.SetSchedule, ("clients",), "scheduler"),
+    CommandRow(commands.DeleteSchedule, ("clients",), "scheduler"),
     CommandRow(commands.DoStep, ("planner",), "executor"),
 )
 
@@ -130,7 +132,10 @@ FACTS: tuple[FactRow, ...] = (
     FactRow(facts.MasterChanged, "watcher", ("planner", "clients")),
     FactRow(facts.ReportSent, "reporter", ("reporter", "clients")),
     FactRow(facts.ReportFailed, "reporter", ("reporter", "clients")),
-    FactRow(facts.OrderRefused, "planner", _ALL),
+    FactRow(facts.ScheduleSet, "scheduler", ("scheduler", "clients")),
+    FactRow(facts.ScheduleDeleted, "scheduler", ("scheduler", "clients")),
+    FactRow(facts.TickMissed, "scheduler", ("clients",)),
+    FactRow(facts.OrderRefused, "planner, scheduler", _ALL),
     FactRow(facts.MessageRejected, "every service", _ALL),
 )
 

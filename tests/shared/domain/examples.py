@@ -9,6 +9,7 @@ from shared.domain import acts, commands, facts
 from shared.domain.model import HA, Package, Versions
 from shared.domain.names import Named
 from shared.domain.policy import Policy
+from shared.domain.schedule import Schedule
 
 POOL, RUN, STEP, ORDER, BY = "lab", "r4f0c21a9", "t01-s004", "8d1f6a52c0de4d0f", "anna@desk"
 H1 = Named("0a6f1c52-6d0e-4c58-9d53-3c1f0a2b4e11", "xcp-1")
@@ -53,6 +54,17 @@ COMMANDS: tuple[commands.Command, ...] = (
     commands.SkipStep(pool=POOL, run=RUN, step=STEP),
     commands.SkipHost(pool=POOL, run=RUN, host="xcp-2"),
     commands.UndoPool(pool=POOL),
+    commands.SetSchedule(
+        schedule="monthly",
+        cron="0 2 * * SUN#2",
+        zone="Europe/Rome",
+        pools=(POOL,),
+        tags=("night",),
+        missed="run_late",
+        late_hours=2.0,
+        policy={"max_away": 1},
+    ),
+    commands.DeleteSchedule(schedule="monthly"),
     commands.DoStep(pool=POOL, run=RUN, step=STEP, attempt=1, act=MOVE),
 )
 
@@ -220,6 +232,21 @@ FACTS: tuple[facts.Fact, ...] = (
         because="hooks.example answered 503.",
         attempt=2,
         again_after=4.0,
+    ),
+    facts.ScheduleSet(
+        schedule="monthly",
+        order=ORDER,
+        by=BY,
+        value=Schedule(cron="0 2 * * SUN#2", zone="Europe/Rome", pools=(POOL,), policy={"max_away": 1}),
+        sentence="Schedule monthly updates lab; next on Sun 13 Dec 2026 02:00 (Europe/Rome).",
+    ),
+    facts.ScheduleDeleted(schedule="monthly", order=ORDER, by=BY, sentence="Schedule monthly is deleted."),
+    facts.TickMissed(
+        schedule="monthly",
+        tick=1_797_123_600.0,
+        ticks=2,
+        pools=(POOL,),
+        because="No scheduler was there for the tick of Sun 13 Dec 2026 02:00 (Europe/Rome); the schedule skips it.",
     ),
     facts.OrderRefused(
         order=ORDER, by=BY, verb="start_run", pool="lob", because="There is no pool 'lob' in rota.toml (pools: lab)."
