@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from services.reporter import doing, noting
 from services.reporter.draft import Draft, StepDraft, TurnDraft
-from services.reporter.report import Guest, Move, MoveState, Report, Span, Trouble, Turn, TurnState, last_turns
+from services.reporter.report import Guest, Move, MoveState, Purpose, Report, Span, Trouble, Turn, TurnState, last_turns
 from services.reporter.spoken import clean, each_text
 from shared.bus import wire
 from shared.domain import acts
@@ -49,7 +49,7 @@ def _report(pool: str, run: str, draft: Draft) -> Report:
         through=draft.through,
         pool_name=forecast.pool_name if forecast else "",
         outcome=draft.ended.outcome if draft.ended else ("refused" if draft.refused else None),
-        rebooting=draft.requested is not None and not draft.requested.policy.updates,
+        purpose=_purpose(draft),
         order=asked.order if asked else "",
         by=asked.by if asked else "",
         reason=draft.requested.reason if draft.requested else "",
@@ -80,6 +80,12 @@ def _report(pool: str, run: str, draft: Draft) -> Report:
         open_advisories=advisories[1],
         untold=tuple(draft.untold.values()),
     )
+
+
+def _purpose(draft: Draft) -> Purpose:
+    if draft.requested is None or (draft.requested.purpose == "update" and draft.requested.policy.updates):
+        return "update"
+    return "undo" if draft.requested.purpose == "undo" else "reboot"
 
 
 # --- turns ------------------------------------------------------------------------------------------------------------

@@ -32,8 +32,10 @@ def _requested(draft: Draft, fact: facts.RunRequested, at: float) -> None:
     draft.requested = fact
     draft.reach("requested", "The pool is being read.", at)
     draft.plan((fact.survey,))
-    what = "an update" if fact.policy.updates else "a rolling reboot"
-    draft.tell(at, f"{fact.by} ordered {what} of {fact.pool}{': ' + fact.reason if fact.reason else ''}.")
+    what = "an update of" if fact.policy.updates else "a rolling reboot of"
+    if fact.purpose == "undo":
+        what = "that everything is put back on"
+    draft.tell(at, f"{fact.by} ordered {what} {fact.pool}{': ' + fact.reason if fact.reason else ''}.")
 
 
 def _refused(draft: Draft, fact: facts.RunRefused, at: float) -> None:
@@ -66,6 +68,8 @@ def _held(draft: Draft, fact: facts.RunHeld, at: float) -> None:
         draft.before_hold = draft.state
     draft.reach("held", fact.because, at)
     step = draft.steps.get(fact.step or "")
+    if fact.by:
+        draft.said.append(Said(at, fact.by, "held the run"))
     draft.holds.append(Hold(at, None, fact.because, doing.phrase(step.act) if step else "", fact.who_can_help))
     draft.tell(at, fact.because, "bad")
 

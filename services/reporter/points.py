@@ -12,6 +12,9 @@ from services.reporter.letter import Point
 from services.reporter.report import Guest, Report, Turn
 from services.reporter.spoken import capital, count, listed
 
+OWED = "Owed: "
+"""How the planner's warning of a debt begins; the debt itself is told with its command already."""
+
 MOST = 12
 """Points of one sort that are told one by one; the rest is counted."""
 
@@ -87,7 +90,7 @@ def _why_not_begun(report: Report, their: str) -> str:
 
 
 def _done(report: Report) -> str:
-    return "rebooted" if report.rebooting else "updated"
+    return "rebooted" if report.purpose == "reboot" else "updated"
 
 
 def _owed(report: Report) -> Iterator[Point]:
@@ -132,6 +135,8 @@ def _uncounted(names: Sequence[str], what: str, report: Report) -> Iterator[Poin
 
 def _warnings(report: Report) -> Iterator[Point]:
     told = [*report.warnings, *(warning for turn in report.turns for warning in turn.warnings)]
+    if report.owed:
+        told = [text for text in told if not text.startswith(OWED)]
     yield from (Point("warn", text) for text in dict.fromkeys(told[:MOST]))
     if len(told) > MOST:
         yield Point("warn", f"There are {len(told) - MOST} more warnings.", "", f"rota show {report.run}")

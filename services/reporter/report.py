@@ -17,6 +17,7 @@ Phase = Literal["preparing", "emptying", "installing", "away", "checking", "retu
 TurnState = Literal["waiting", "not_begun", "under_way", "done", "turned_back", "left_alone", "failed"]
 MoveState = Literal["under_way", "moved", "already", "gone", "failed", "skipped"]
 Whereabouts = Literal["home", "elsewhere", "gone", "unknown"]
+Purpose = Literal["update", "reboot", "undo"]
 State = Literal["requested", "planned", "running", "paused", "held", "finishing", "ended"]
 Tone = Literal["good", "plain", "warn", "bad"]
 
@@ -173,9 +174,9 @@ class Untold:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What people are told of a run. `rebooting` means that nothing was to be installed; `updated` of `total` hosts
-    with a turn are done; `moving` VMs are planned to move; `through` is the time of the last fact that was read; `cut`
-    names the lists that were shortened for size."""
+    """What people are told of a run. `purpose` is `reboot` where nothing was to be installed, `undo` where only settings
+    are put back; `updated` of `total` hosts with a turn are done; `moving` VMs are planned to move; `through` is the
+    time of the last fact that was read; `cut` names the lists that were shortened for size."""
 
     pool: str
     run: str
@@ -184,7 +185,7 @@ class Report:
     through: float
     pool_name: str = ""
     outcome: Outcome | None = None
-    rebooting: bool = False
+    purpose: Purpose = "update"
     order: str = ""
     by: str = ""
     reason: str = ""
@@ -243,8 +244,8 @@ class Report:
         return tuple(guest for guest in self.guests if guest.whereabouts == "gone")
 
     def not_updated(self) -> tuple[Turn, ...]:
-        """The last turn of each host that is not done."""
-        return tuple(turn for turn in last_turns(self.turns) if turn.state != "done")
+        """The last turn of each host that is not as it should be; one that was left alone needed nothing any more."""
+        return tuple(turn for turn in last_turns(self.turns) if turn.state not in ("done", "left_alone"))
 
 
 def last_turns(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:

@@ -135,6 +135,7 @@ def _advisories(report: Report, zone: tzinfo) -> Iterator[str]:
 
 
 def _alone(report: Report, zone: tzinfo) -> Iterator[str]:
+    yield from (turn.because for turn in report.turns if turn.state == "left_alone")
     if report.left_alone:
         are = "has" if len(report.left_alone) == 1 else "have"
         yield f"{listed([host.name for host in report.left_alone], 20)} {are} nothing to do."
@@ -158,7 +159,7 @@ _STATES: Mapping[TurnState, tuple[str, Tone]] = MappingProxyType(
         "under_way": ("under way", "plain"),
         "done": ("done", "good"),
         "turned_back": ("turned back", "bad"),
-        "left_alone": ("left alone", "warn"),
+        "left_alone": ("left alone", "plain"),
         "failed": ("failed", "bad"),
     }
 )

@@ -59,10 +59,24 @@ def outcome(report: Report) -> str:
 
 def tally(report: Report) -> str:
     """`2 of 3 hosts updated`, or that there was nothing to update."""
-    done = "rebooted" if report.rebooting else "updated"
+    done = _done(report)
+    if report.purpose == "undo":
+        return "not everything is put back" if report.owed else "everything is put back"
     if not report.total:
         return "nothing was changed" if report.outcome == "refused" else f"nothing to be {done}"
     return f"{report.updated} of {count(report.total, 'host')} {done}"
+
+
+def _done(report: Report) -> str:
+    return "rebooted" if report.purpose == "reboot" else "updated"
+
+
+def _work(report: Report) -> str:
+    """What the run is, to stand before `is planned`."""
+    if report.purpose == "undo":
+        return "putting everything back"
+    what = "a rolling reboot" if report.purpose == "reboot" else "an update"
+    return f"{what} of {count(report.total, 'host')}"
 
 
 def _owing(report: Report) -> str:
@@ -81,12 +95,11 @@ def _strays(report: Report) -> str:
 
 def _announced(occasion: Occasion, report: Report, zone: tzinfo) -> Letter:
     first = points.before_the_start(report)
-    what = "a rolling reboot" if report.rebooting else "an update"
     late = f"If no report has come by {moment(due(report, occasion.at), zone)}, look after Rota itself:"
     return Letter(
         occasion,
-        f"{report.pool}: {what} of {count(report.total, 'host')} is planned, {roughly(report.estimate)}",
-        f"{_named(report)}: {what} of {count(report.total, 'host')} is planned",
+        f"{report.pool}: {_work(report)} is planned, {roughly(report.estimate)}",
+        f"{_named(report)}: {_work(report)} is planned",
         report.sentence,
         "warn" if first else "plain",
         (*first, Point("plain", late, "", f"rota show {report.run}")),
@@ -100,11 +113,10 @@ def _announced(occasion: Occasion, report: Report, zone: tzinfo) -> Letter:
 
 
 def _started(occasion: Occasion, report: Report, zone: tzinfo) -> Letter:
-    what = "The rolling reboot" if report.rebooting else "The update"
     return Letter(
         occasion,
-        f"{report.pool}: {what[4:]} of {count(report.total, 'host')} has begun",
-        f"{what} of {_named(report)} has begun",
+        f"{report.pool}: {_work(report)} has begun",
+        f"{_named(report)}: {_work(report)} has begun",
         report.sentence,
         "plain",
         points.before_the_start(report),
@@ -199,19 +211,23 @@ def _named(report: Report) -> str:
 
 
 def _title(report: Report) -> str:
-    done = "rebooted" if report.rebooting else "updated"
+    done = _done(report)
     hosts = f"{report.updated} of {count(report.total, 'host')}"
-    whole = "The host is" if report.total == 1 else f"All {report.total} hosts are"
     if report.outcome == "refused":
         return f"{_named(report)}: refused, nothing was changed"
     if not report.total:
-        return f"{_named(report)}: nothing to be {done}"
+        return f"{_named(report)}: {tally(report)}"
+    if report.outcome == "cancelled":
+        return f"Cancelled with {hosts} {done}"
+    if report.outcome == "failed":
+        return f"Failed with {hosts} {done}"
+    return f"{_whole(report, hosts)}{' and something is owed' if report.owed else ''}"
+
+
+def _whole(report: Report, hosts: str) -> str:
     if report.updated == report.total:
-        owing = " and something is owed" if report.owed else ""
-        return f"{whole} {done}{owing}"
-    return {"cancelled": f"Cancelled with {hosts} {done}", "failed": f"Failed with {hosts} {done}"}.get(
-        report.outcome or "", f"{hosts} {done}"
-    )
+        return f"{'The host is' if report.total == 1 else f'All {report.total} hosts are'} {_done(report)}"
+    return f"{hosts} {_done(report)}{'' if report.not_updated() else ', the rest needed nothing'}"
 
 
 def _tone(report: Report, first: tuple[Point, ...]) -> Tone:
@@ -224,7 +240,7 @@ def _numbers(report: Report) -> tuple[Fact, ...]:
     if not report.total:
         return ()
     longest = max((turn.away_seconds or 0.0 for turn in report.turns), default=0.0)
-    numbers = [Fact("hosts rebooted" if report.rebooting else "hosts updated", f"{report.updated} of {report.total}")]
+    numbers = [Fact(f"hosts {_done(report)}", f"{report.updated} of {report.total}")]
     if report.seconds is not None:
         numbers.append(Fact(_estimated(report), duration(report.seconds)))
     if longest:

@@ -214,7 +214,7 @@ def test_a_rolling_reboot_is_called_one() -> None:
     """A policy without updates reboots hosts, and the report does not say updated."""
     night = Story()
     night.requested(policy=Policy(updates=False))
-    assert told(night).rebooting
+    assert told(night).purpose == "reboot"
 
 
 def test_facts_that_name_nothing_known_fold_to_what_was_there() -> None:

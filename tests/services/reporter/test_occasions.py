@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from services.reporter import occasions
 from services.reporter.occasions import Occasion
 from shared.bus import matching, wire
@@ -38,7 +40,7 @@ def test_a_night_has_its_occasions_in_order() -> None:
 def test_the_filters_take_all_occasions_and_nothing_else() -> None:
     """What the durable consumer takes is exactly what is told."""
     for row in messages.FACTS:
-        subject = row.message.subject.format(pool="lab", run="r1", step="t01-s001", turn="t01", host="h1")
+        subject = re.sub(r"\{([a-z]+)\}", r"a-\1", row.message.subject)
         taken = any(matching.matches(pattern, subject) for pattern in occasions.FILTERS)
         assert taken == (row.message in occasions.OCCASIONS), subject
 

@@ -43,7 +43,7 @@ def test_the_subjects_of_a_night_without_trouble() -> None:
     """Announced, begun, each host, the end: pool, outcome, n of m."""
     assert [letter.subject for letter in letters(story.all_well())] == [
         "[Rota] lab: an update of 3 hosts is planned, about 40 min",
-        "[Rota] lab: update of 3 hosts has begun",
+        "[Rota] lab: an update of 3 hosts has begun",
         "[Rota] lab: xcp-graz-1 is done, 1 of 3 hosts updated",
         "[Rota] lab: xcp-graz-2 is done, 2 of 3 hosts updated",
         "[Rota] lab: xcp-graz-3 is done, 3 of 3 hosts updated",
@@ -227,3 +227,45 @@ def test_a_hundred_strays_are_counted_not_listed() -> None:
     points = last(night).points
     assert sum("is not at home" in point.text for point in points) == 12
     assert any(point.text.startswith("90 more VMs not at home") for point in points)
+
+
+def test_a_host_that_needed_nothing_any_more_is_no_alarm() -> None:
+    """Somebody updated it by hand meanwhile: its turn leaves it alone, and nothing is asked of anybody."""
+    night = Story()
+    night.requested()
+    night.planned()
+    night.began()
+    night.whole_turn(0)
+    night.whole_turn(1)
+    night.turn_ended(2, "left_alone", "xcp-graz-3 is left alone: nothing is waiting for it any more.")
+    night.finished()
+    night.ended("succeeded", "2 of 3 hosts are updated.")
+    letter = last(night)
+    assert (letter.tone, letter.points) == ("good", ())
+    assert letter.title == "2 of 3 hosts updated, the rest needed nothing"
+    assert any("left alone" in line for section in letter.sections for line in section.lines)
+
+
+def test_a_debt_is_told_once() -> None:
+    """The planner's own warning of it says no more than the point with the command."""
+    night = story.left_behind()
+    owed = f"Owed: ha ({story.VERSIONS_DIFFER}); when all hosts run the same version {story.ENABLE_HA}"
+    night.said[-1] = (
+        night.said[-1][0],
+        "planner",
+        facts.RunEnded(pool=night.pool, run=night.run, outcome="cancelled", sentence="Cancelled.", warnings=(owed,)),
+    )
+    assert sum("pool-ha-enable" in point.text + point.command for point in last(night).points) == 1
+
+
+def test_putting_everything_back_is_called_so() -> None:
+    """A run that only undoes says nothing of updates."""
+    night = Story()
+    night.requested()
+    at, by, requested = night.said[0]
+    night.said[0] = (at, by, requested.model_copy(update={"purpose": "undo"}))
+    night.planned(night.forecast().model_copy(update={"turns": ()}))
+    night.finished()
+    night.ended("succeeded", "What Rota had changed is put back.")
+    assert last(night).subject == "[Rota] lab: succeeded, everything is put back"
+    assert letters(night)[0].subject == "[Rota] lab: putting everything back is planned, about 40 min"
