@@ -1,6 +1,6 @@
 """The hosts' own addresses: one HTTP(S) server for each, that really closes when the host or its xapi is down.
 
-XML-RPC at / and /RPC2, JSON-RPC at /jsonrpc, and the GETs XAPI answers. Only bytes here; meaning is `dispatch.py`'s.
+JSON-RPC at /jsonrpc, XML-RPC at /, /RPC2 and every other path, and the GETs XAPI answers. Only bytes here; meaning is `dispatch.py`'s.
 """
 
 from __future__ import annotations
@@ -81,10 +81,10 @@ class Doorway:
         try:
             if request.method == "GET":
                 return await gets.answer(self.site, self.machine, request)
-            if request.path == "/jsonrpc":
+            if request.path.startswith("/jsonrpc"):
                 return reply(await self._json(body, headers, peer_of(request)), "application/json")
-            if request.path in ("/", "/RPC2"):
-                return reply(await self._xml(body, headers, peer_of(request)), "text/xml")
+            # XAPI takes the handler with the longest prefix of the path, and / is XML-RPC's (http_svr.ml)
+            return reply(await self._xml(body, headers, peer_of(request)), "text/xml")
         except xml.Malformed:
             return web.Response(status=500, text=BROKEN, content_type="text/html")
         except ConnectionCut:
