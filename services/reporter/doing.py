@@ -20,8 +20,9 @@ def setting(key: str) -> str:
 
 
 def phrase(act: acts.Act) -> str:
-    """What a step does, to stand before `failed` or `took 2 attempts`: `moving web-1 to xcp-2`."""
-    return _PHRASES[act.kind](act)
+    """What a step does, to stand before `failed` or `took 2 attempts`: `moving web-1 to xcp-2`. A kind without a row is
+    told by its own name."""
+    return _PHRASES.get(act.kind, _by_its_name)(act)
 
 
 def phase(act: acts.Act) -> Phase:
@@ -31,11 +32,19 @@ def phase(act: acts.Act) -> Phase:
     return _PHASES.get(act.kind, "preparing")
 
 
+def _by_its_name(act: Any) -> str:
+    target = getattr(act, "vm", None) or getattr(act, "host", None) or getattr(act, "sr", None)
+    return f"the step '{act.kind.replace('_', ' ')}'{f' of {target}' if target else ''}"
+
+
 _PHRASES: Mapping[str, Callable[[Any], str]] = MappingProxyType(
     {
         "survey": lambda act: "reading the pool",
         "change_pool_setting": lambda act: f"switching off {setting(act.setting)}",
         "restore_pool_setting": lambda act: f"putting back {setting(act.setting)}",
+        "claim_pool": lambda act: "marking the pool as taken",
+        "release_pool": lambda act: "taking the mark off the pool",
+        "dump_database": lambda act: "keeping a copy of the pool's database",
         "disable_host": lambda act: f"disabling {act.host}",
         "migrate_vm": lambda act: f"moving {act.vm} {'home ' if act.purpose == 'home' else ''}to {act.to}",
         "evacuate_rest": lambda act: f"emptying {act.host} of what came late",

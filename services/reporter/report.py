@@ -174,9 +174,9 @@ class Untold:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What people are told of a run. `purpose` is `reboot` where nothing was to be installed, `undo` where only settings
-    are put back; `updated` of `total` hosts with a turn are done; `moving` VMs are planned to move; `through` is the
-    time of the last fact that was read; `cut` names the lists that were shortened for size."""
+    """What people are told of a run. `purpose` is `reboot` where nothing was to be installed, `undo` where only
+    settings are put back; `updated` of `total` hosts with a turn are done; `moving` VMs are planned to move; `through`
+    is the time of the last fact that was read; `cut` names the lists that were shortened for size."""
 
     pool: str
     run: str
