@@ -1,7 +1,7 @@
 """Commands: orders to one service, imperative.
 
 Those of people and schedules go to the planner, or to the scheduler, as plain JSON; pool and run stand in the data. A
-field that is not known is refused, because a misspelt order must not half apply. The executor's one command carries an act.
+field that is not known is refused, because a misspelt order must not half apply. The executor's command carries an act.
 """
 
 from __future__ import annotations
