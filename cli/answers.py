@@ -39,7 +39,7 @@ class Answer:
 def run_named_by(command: commands.Command, order: str) -> str:
     """The run or forecast an order is about: the one it names, or the one it will start."""
     pool = getattr(command, "pool", "")
-    if isinstance(command, commands.StartRun):
+    if isinstance(command, commands.StartRun | commands.UndoPool):
         return names.run_id(pool, order)
     if isinstance(command, commands.PlanPool):
         return names.forecast_id(pool, order)
@@ -47,11 +47,11 @@ def run_named_by(command: commands.Command, order: str) -> str:
 
 
 def filters(pool: str) -> tuple[str, ...]:
-    """The subjects under which an order about a pool may be answered."""
-    system = "rota.fact.system.*"
+    """The subjects under which an order about a pool, or one without a usable pool, may be answered."""
+    common = ("rota.fact.system.*", "rota.fact.schedule.>")
     if not names.is_token(pool):
-        return (system,)
-    return (wire.pool_filter(pool), f"rota.fact.plan.{pool}.>", f"rota.fact.step.{pool}.>", system)
+        return common
+    return (wire.pool_filter(pool), f"rota.fact.plan.{pool}.>", f"rota.fact.step.{pool}.>", *common)
 
 
 def answer(sent: Sent, fact: facts.Fact) -> Answer | None:
@@ -61,7 +61,7 @@ def answer(sent: Sent, fact: facts.Fact) -> Answer | None:
         return Answer(fact, fact.because, Exit.REFUSED) if mine else None
     if getattr(fact, "order", None) == sent.order:
         rule = _BY_ORDER.get(type(fact))
-    elif sent.run and getattr(fact, "run", None) == sent.run and sent.subject == commands.StartRun.subject:
+    elif sent.run and getattr(fact, "run", None) == sent.run and sent.subject in _STARTING:
         rule = _BY_RUN.get(type(fact))
     else:
         return None
@@ -90,6 +90,14 @@ def _held(fact: facts.RunHeld) -> Answer:
 
 def _ended(fact: facts.RunEnded) -> Answer:
     return Answer(fact, fact.sentence, of_outcome(fact.outcome))
+
+
+def _held_as_asked(fact: facts.RunHeld) -> Answer:
+    return Answer(fact, f"It is held: {fact.because}")
+
+
+def _left_out(fact: facts.HostSkipped) -> Answer:
+    return Answer(fact, fact.because)
 
 
 def _step_failed(fact: facts.StepFailed) -> Answer:
@@ -125,6 +133,10 @@ def _skipped(fact: facts.StepSkipped) -> Answer:
     return Answer(fact, f"Run {fact.run} goes on without step {fact.step}.")
 
 
+def _schedule(fact: facts.ScheduleSet | facts.ScheduleDeleted) -> Answer:
+    return Answer(fact, fact.sentence)
+
+
 def _answered(fact: facts.OrderAnswered) -> Answer:
     return Answer(fact, fact.because, Exit.DONE if fact.taken else Exit.REFUSED)
 
@@ -143,9 +155,14 @@ _BY_ORDER: Mapping[type[facts.Fact], Callable[..., Answer]] = MappingProxyType(
         facts.RunResumed: _resumed,
         facts.StepRetried: _retried,
         facts.StepSkipped: _skipped,
+        facts.HostSkipped: _left_out,
+        facts.ScheduleSet: _schedule,
+        facts.ScheduleDeleted: _schedule,
+        facts.RunHeld: _held_as_asked,
         facts.OrderAnswered: _answered,
     }
 )
+_STARTING = frozenset({commands.StartRun.subject, commands.UndoPool.subject})
 _BY_RUN: Mapping[type[facts.Fact], Callable[..., Answer]] = MappingProxyType(
     {
         facts.RunBegan: _began,

@@ -12,6 +12,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -48,12 +49,18 @@ async def connected(where: place.Place | None = None, *, within: float = 0.0) ->
     bus = await _connect(where.url, within)
     try:
         await _furnished(bus, where.url, within)
-        warning = disk.sentence(disk.free(where.data), where.data) if where.data else ""
-        yield Client(bus, where.clock, orderer(), warning)
+        yield Client(bus, where.clock, orderer(), _disk_warning(where.data))
     except (port.BusUnreachable, port.BusRefused) as error:
         raise Stop(Exit.UNREACHABLE, _one_sentence(error)) from error
     finally:
         await bus.close()
+
+
+def _disk_warning(data: Path | None) -> str:
+    if data is None:
+        return ""
+    free = disk.free(data)
+    return disk.sentence(disk.level(free), free, data)
 
 
 def orderer() -> str:

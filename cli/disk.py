@@ -8,8 +8,13 @@ from pathlib import Path
 
 LOW = 256 * 2**20
 """Bytes free below which people are warned."""
+TIGHT = 48 * 2**20
+"""Bytes free below which open runs are held, while the bus can still store that they are."""
 FULL = 4 * 2**20
 """Bytes free below which the bus can hardly store a fact any more (it asks for a block at a time)."""
+ROOM_AGAIN = 2 * TIGHT
+"""Bytes free from which what was held goes on: well above, so that it does not go to and fro."""
+HOLD_LEVEL, FULL_LEVEL = 2, 3
 
 STOPPED_WRITING = "no space left on device"
 """What a nats-server's log says when it could not write. The stream then refuses all writes until the server is
@@ -25,18 +30,20 @@ def free(data: Path) -> int:
 
 
 def level(space: int) -> int:
-    """0 enough, 1 low, 2 full."""
-    return (space < LOW) + (space < FULL)
+    """0 enough, 1 low, 2 so tight that runs are held, 3 full."""
+    return (space < LOW) + (space < TIGHT) + (space < FULL)
 
 
-def sentence(space: int, data: Path) -> str:
-    """A warning about the room left for the bus's files, or nothing where there is enough."""
+def sentence(at: int, space: int, data: Path) -> str:
+    """What a level means for people, with so many bytes free; nothing where there is enough."""
     left = f"{space // 2**20} MiB are free on the disk of {data}"
-    if level(space) == 0:
-        return ""
-    if level(space) == 1:
-        return f"Only {left}; when it is full the bus cannot store facts, and runs stand still until there is room."
-    return f"{left}: the bus cannot store facts, and runs stand still; make room, and they go on by themselves."
+    sentences = (
+        "",
+        f"Only {left}; below {TIGHT // 2**20} MiB open runs are held.",
+        f"Only {left}, so open runs are held; make room there, and they go on by themselves.",
+        f"{left}: the bus cannot store facts, and runs stand still; make room, and they go on by themselves.",
+    )
+    return sentences[at]
 
 
 def error_sentence(error: OSError, data: Path) -> str:

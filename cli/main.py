@@ -58,6 +58,7 @@ def start(
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Print the run's id and leave.")] = False,
     policy: PolicyWords = [],  # noqa: B006 - typer copies it
     reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the report.")] = "",
+    digest: Annotated[str, typer.Option("--digest", help="Only if the plan is still this one (see plan --json).")] = "",
     now: Annotated[bool, typer.Option("--now", help="Do not wait for the pool's window.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -69,8 +70,20 @@ def start(
         raise typer.BadParameter("--watch and --no-wait exclude each other.")
 
     async def verb() -> Ending:
-        command = ordering.start_command(pool, policy, reason, now=now)
+        command = ordering.start_command(pool, policy, reason, digest, now=now)
         return await ordering.start(command, "watch" if watch else "leave" if no_wait else "begun", as_json=as_json)
+
+    output.run(verb, as_json=as_json, interrupted=ORDER_STAYS)
+
+
+@app.command()
+def undo(pool: Pool, as_json: AsJson = False) -> None:
+    """Put back what Rota noted in the pool itself as changed; the journal may be empty."""
+    from cli import ordering, output
+    from cli.exits import Ending
+
+    async def verb() -> Ending:
+        return await ordering.start(ordering.undo_command(pool), "watch", as_json=as_json)
 
     output.run(verb, as_json=as_json, interrupted=ORDER_STAYS)
 
@@ -157,6 +170,18 @@ def retry(run: Run, step: Step = "", as_json: AsJson = False) -> None:
     from cli import ordering, output
 
     output.run(lambda: ordering.retry(run, step), as_json=as_json, interrupted=ORDER_STAYS)
+
+
+@app.command()
+def skip(
+    run: Run,
+    host: Annotated[str, typer.Argument(metavar="HOST", help="A host's name or uuid.")],
+    as_json: AsJson = False,
+) -> None:
+    """Leave a host out of a run: its turn is not begun, or goes back where it still can."""
+    from cli import ordering, output
+
+    output.run(lambda: ordering.skip(run, host), as_json=as_json, interrupted=ORDER_STAYS)
 
 
 @app.command("skip-step")

@@ -1,4 +1,4 @@
-"""The verbs that give orders: plan, start, cancel, pause, resume, retry, skip-step."""
+"""The verbs that give orders: plan, start, undo, and those to a run."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ async def plan(pool: str, policy: Sequence[str]) -> Ending:
     return Ending(document, (view.forecast(fact.forecast),), answer.code, answer.sentence)
 
 
-async def start(command: commands.StartRun, then: Then, *, as_json: bool) -> Ending:
-    """Order a run. `then` is `begun` (wait until it has begun or will not), `watch` (to its end) or `leave`."""
+async def start(command: commands.StartRun | commands.UndoPool, then: Then, *, as_json: bool) -> Ending:
+    """Order a run, or an undoing, which is a run without turns. `then` is `begun` (wait until it has begun or will
+    not), `watch` (to its end) or `leave`."""
     async with client_.connected() as client:
         if then == "leave":
             sent = await client_.send(client, command)
@@ -80,6 +81,11 @@ async def retry(run: str, step: str) -> Ending:
 async def skip_step(run: str, step: str) -> Ending:
     """Go on without a step; without a step the one that the run is held by."""
     return await _to_step(run, step, commands.SkipStep)
+
+
+async def skip(run: str, host: str) -> Ending:
+    """Leave a host out of a run."""
+    return await _to_run(run, commands.SkipHost, host=host)
 
 
 async def _to_step(run: str, step: str, class_: type[commands.RunCommand]) -> Ending:
@@ -128,9 +134,14 @@ def _made(class_: type[C], **fields: object) -> C:
         raise Stop(Exit.USAGE, f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.") from error
 
 
-def start_command(pool: str, policy: Sequence[str], reason: str, *, now: bool) -> commands.StartRun:
+def start_command(pool: str, policy: Sequence[str], reason: str, digest: str, *, now: bool) -> commands.StartRun:
     """The order that starts a run. Raises Stop (2)."""
-    return _made(commands.StartRun, pool=pool, policy=policy_of(policy), reason=reason, now=now)
+    return _made(commands.StartRun, pool=pool, policy=policy_of(policy), reason=reason, digest=digest, now=now)
+
+
+def undo_command(pool: str) -> commands.UndoPool:
+    """The order that puts back what is noted in the pool itself. Raises Stop (2)."""
+    return _made(commands.UndoPool, pool=pool)
 
 
 def policy_of(words: Sequence[str]) -> Mapping[str, Any]:

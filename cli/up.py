@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cli import children, disk, output
+from cli import children, disk, output, storage
 from cli.children import Child
 from cli.exits import Ending, Exit, Stop
 from cli.place import URL_FILE
@@ -26,8 +26,6 @@ PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds of machine time before a service that died is started again; the last one from then on."""
 WELL_AFTER = 60.0
 """A service that lived so many seconds is started again at once when it dies."""
-LOOK_AT_DISK_EACH = 5.0
-ROOM_AGAIN = 2 * disk.FULL
 
 
 @dataclass(slots=True)
@@ -43,6 +41,11 @@ class House:
     @property
     def logs(self) -> Path:
         return self.data / "logs"
+
+    async def server_anew(self) -> None:
+        """End the bus, so that it is started again."""
+        if self.server is not None:
+            await self.server.stop()
 
 
 async def up(data: Path | None) -> Ending:
@@ -107,9 +110,9 @@ async def _live(house: House, settings: settings_.Settings) -> None:
         url = settings.bus.url or await _start_bus(house)
         house.environment["ROTA_NATS_URL"] = url
         tasks = [asyncio.ensure_future(_keep_alive(house, name)) for name in SERVICES]
-        tasks.append(asyncio.ensure_future(_watch_disk(house)))
         if house.server is not None:
             tasks.append(asyncio.ensure_future(_keep_bus(house)))
+            tasks.append(asyncio.ensure_future(storage.Guard(house.data, url, house.say, house.server_anew).watch()))
         house.say(_greeting(house, settings, url))
         try:
             await asyncio.gather(*tasks)
@@ -185,24 +188,6 @@ async def _begin(house: House, name: str) -> Child | None:
     except OSError as error:
         house.say(f"The {name} cannot be started. {disk.error_sentence(error, house.data)}")
         return None
-
-
-async def _watch_disk(house: House) -> None:
-    """Warn while there is time, and start the bus again when there is room after it had to stop writing."""
-    before, hurt, read = 0, False, 0
-    while True:
-        space = disk.free(house.data)
-        told, read = disk.stopped_writing(house.data / "nats" / "nats.log", read)
-        hurt = hurt or told
-        now = 2 if hurt else disk.level(space)
-        if now > before:
-            house.say(disk.sentence(min(space, disk.FULL - 1) if hurt else space, house.data))
-        if hurt and space > ROOM_AGAIN and house.server is not None:
-            house.say(f"There is room again on the disk of {house.data}; the bus is started anew to go on.")
-            await house.server.stop()
-            hurt, now = False, disk.level(space)
-        before = now
-        await asyncio.sleep(LOOK_AT_DISK_EACH)
 
 
 def _how(code: int) -> str:

@@ -97,4 +97,4 @@ def test_every_order_of_people_can_be_answered_by_a_fact(command: commands.Comma
 @pytest.mark.parametrize("pool", ["Lab Pool", "lab.*", ">", "", "a" * 41])
 def test_a_name_that_is_no_token_never_gets_into_a_subject(pool: str) -> None:
     """A wildcard in a pool's name must not listen to other pools."""
-    assert answers.filters(pool) == ("rota.fact.system.*",)
+    assert answers.filters(pool) == ("rota.fact.system.*", "rota.fact.schedule.>")

@@ -38,4 +38,4 @@ def test_a_word_without_key_and_value_is_a_mistake_of_usage(word: str) -> None:
 def test_an_order_that_no_wire_takes_is_told_before_it_is_sent() -> None:
     """A name of 500 characters is no name."""
     with pytest.raises(Stop, match=r"^pool: "):
-        ordering.start_command("x" * 500, [], "", now=False)
+        ordering.start_command("x" * 500, [], "", "", now=False)

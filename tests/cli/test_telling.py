@@ -30,7 +30,7 @@ def test_every_kind_of_act_and_result_has_words() -> None:
 def test_a_sentence_stays_on_its_line() -> None:
     """What people and pools write cannot break a line or a terminal."""
     fact = facts.RunHeld(pool="p", run="r", because="a\nb\x1b[31mc")
-    assert telling.sentence(fact) == "Held, a person is needed: a b[31mc"
+    assert telling.sentence(fact) == "A person is needed: a b[31mc"
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ async def test_ctrl_c_ends_the_watching_and_never_the_run(ground: Ground, reposi
     assert await ground.bus.orders_outstanding("rota.command.>") == frozenset()
 
 
-async def test_cancel_pause_resume_retry_and_skip_are_orders_to_the_run_a_prefix_names(
+async def test_cancel_pause_resume_retry_and_both_skips_are_orders_to_the_run_a_prefix_names(
     ground: Ground, rota: Rota
 ) -> None:
     """Each verb is one order, and its fact is the answer."""
@@ -176,6 +176,8 @@ async def test_cancel_pause_resume_retry_and_skip_are_orders_to_the_run_a_prefix
             yield facts.StepRetried(**mine, step=command.step)
         elif isinstance(command, commands.SkipStep):
             yield facts.StepSkipped(**mine, step=command.step, because="Skipped.")
+        elif isinstance(command, commands.SkipHost):
+            yield facts.HostSkipped(**mine, host=story.HOSTS[1], because="xcp-2 is left out by x.")
 
     await ground.publish(story.summary(state="held", held=Held(since=1.0, because="No.", step="t01-s002")))
     async with ground.planner(answer) as came:
@@ -183,11 +185,12 @@ async def test_cancel_pause_resume_retry_and_skip_are_orders_to_the_run_a_prefix
             await rota(*words, story.RUN[:5])
             for words in (("cancel",), ("cancel", "--now"), ("pause",), ("resume",), ("retry",), ("skip-step",))
         ]
-    assert [one.code for one in said] == [0] * 6
+        said.append(await rota("skip", story.RUN[:5], "xcp-2"))
+    assert [one.code for one in said] == [0] * 7
     assert said[0].err == "xcp-1 finishes its turn.\n"
     sent = [wire.read_command(message) for message in came]
     assert [command.verb for command in sent] == [
-        "cancel_run", "cancel_run", "pause_run", "resume_run", "retry_step", "skip_step",
+        "cancel_run", "cancel_run", "pause_run", "resume_run", "retry_step", "skip_step", "skip_host",
     ]  # fmt: skip
     assert sent[1] == commands.CancelRun(pool="lab", run=story.RUN, now=True)
     assert sent[4] == commands.RetryStep(pool="lab", run=story.RUN, step="t01-s002")

@@ -35,29 +35,31 @@ def house(tmp_path: Path, sim: Sim) -> Iterator[House]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A data folder on a disk of 20 MiB."""
+    """A data folder on a disk of 128 MiB."""
     folder = tmp_path / "rota-data"
     folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=20m", "none", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be made here: {mounted.stderr.decode().strip()}")
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "none", folder], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no small disk can be made here: {made.stderr.decode().strip()}")
     yield folder
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_full_disk_stops_a_run_with_a_sentence_and_room_lets_it_go_on(
-    small_disk: Path, sim: Sim, house: House
-) -> None:
-    """The run ends as it would have, and nothing was done twice."""
-    assert house.rota("start", "lab").code == 0
-    _fill(small_disk / "fill")
+def test_a_disk_that_fills_up_holds_the_run_and_room_lets_it_go_on(small_disk: Path, sim: Sim, house: House) -> None:
+    """Held while the bus can still say so; when it is full the bus stops; with room the run ends as it would have."""
+    run = house.rota("start", "lab", "--json").document["run"]
+    (small_disk / "some").write_bytes(b"\0" * 100 * 2**20)
+    until(lambda: f"Run {run}: It is held" in house.said())
+    held = house.rota("watch", run)
+    assert held.code == 3
+    assert "MiB are free on the disk of" in held.err
+    _fill(small_disk / "rest")
     until(lambda: "the bus cannot store facts, and runs stand still" in house.said())
     assert "runs stand still" in house.rota().out
-    (small_disk / "fill").unlink()
-    until(lambda: "There is room again" in house.said())
-    watched = house.rota("watch")
+    (small_disk / "some").unlink()
+    (small_disk / "rest").unlink()
+    until(lambda: f"Run {run} goes on" in house.said())
+    watched = house.rota("watch", run)
     assert (watched.code, judge.violations(demo.read_lines(sim.file))) == (0, []), watched.err
 
 
