@@ -28,8 +28,8 @@ check: $(READY) ## all that can be said without running it: lint, types, imports
 	@$(MAKE) --no-print-directory --keep-going lint types imports fresh
 
 lint: $(READY) ## style and common mistakes
-	@$(V)/ruff check --output-format concise .
-	@$(V)/ruff format --check .
+	@ended=0; $(V)/ruff check --output-format concise . || ended=1; \
+	$(V)/ruff format --check --output-format concise . || ended=1; exit $$ended
 
 types: $(READY) ## every type, strictly
 	@$(V)/mypy
