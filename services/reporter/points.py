@@ -39,7 +39,11 @@ def after_the_end(report: Report) -> tuple[Point, ...]:
 
 def while_held(report: Report) -> tuple[Point, ...]:
     """What a run that waits for a person needs, and how it stands meanwhile."""
-    return tuple(_without_echo((*_hold(report), *_owed(report), *_gone(report), *_warnings(report), *_untold(report))))
+    return tuple(
+        _without_echo(
+            (*_hold(report), *_meanwhile(report), *_owed(report), *_gone(report), *_warnings(report), *_untold(report))
+        )
+    )
 
 
 def before_the_start(report: Report) -> tuple[Point, ...]:
@@ -55,6 +59,19 @@ def _hold(report: Report) -> Iterator[Point]:
     yield Point("bad", hold.because, who)
     yield Point("plain", "When the cause is gone, let the run try again:", "", f"rota resume {report.run}")
     yield Point("plain", "Or end it; what was changed is put back:", "", f"rota cancel {report.run}")
+
+
+def _meanwhile(report: Report) -> Iterator[Point]:
+    """How the pool stands while nobody answers."""
+    missing = [turn.host.name for turn in report.not_updated()]
+    if missing:
+        yield Point("warn", f"Not {_done(report)} yet: {listed(missing)}.")
+    if report.strays:
+        names = listed([guest.vm.name for guest in report.strays])
+        yield Point("plain", f"{count(len(report.strays), 'VM')} not at home meanwhile, and running: {names}.")
+    off = [doing.setting(one.setting) for one in report.settings if one.back_at is None]
+    if off:
+        yield Point("warn", f"Off until the run ends: {listed(off)}.")
 
 
 def _obstacles(report: Report) -> Iterator[Point]:
