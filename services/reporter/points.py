@@ -68,7 +68,7 @@ def _meanwhile(report: Report) -> Iterator[Point]:
         yield Point("warn", f"Not {_done(report)} yet: {listed(missing)}.")
     if report.strays:
         names = listed([guest.vm.name for guest in report.strays])
-        yield Point("plain", f"{count(len(report.strays), 'VM')} not at home meanwhile, and running: {names}.")
+        yield Point("plain", f"{count(len(report.strays), 'VM')} not at home meanwhile: {names}.")
     off = [doing.setting(one.setting) for one in report.settings if one.back_at is None]
     if off:
         yield Point("warn", f"Off until the run ends: {listed(off)}.")

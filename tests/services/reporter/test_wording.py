@@ -137,7 +137,7 @@ def test_a_held_run_says_how_the_pool_stands_meanwhile() -> None:
     texts = [point.text for point in last(story.held()).points]
     assert texts[3:] == [
         "Not updated yet: xcp-graz-2 and xcp-graz-3.",
-        "4 VMs not at home meanwhile, and running: web-3, mail, git and ci-1.",
+        "4 VMs not at home meanwhile: web-3, mail, git and ci-1.",
         "Off until the run ends: high availability and automatic power-on.",
     ]
 
