@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from services.planner import planning
+from services.planner import claims, planning
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts
+from shared.domain.model import PoolSnapshot
 from shared.domain.names import step_id
 from shared.domain.run import PREPARATION, RunState
 
@@ -32,6 +33,12 @@ def plan(view: View) -> Said | None:
     snapshot = view.snapshots.get(survey.result.snapshot)
     if snapshot is None:
         return Said(wants=(survey.result.snapshot,))
+    if view.run.purpose == "undo":
+        return _undo(view, survey.result.snapshot, snapshot)
+    ours = frozenset({view.run.id, *view.book.ended})
+    claimed = claims.foreign(snapshot, ours)
+    if claimed is not None:
+        return Said((ended(view, "refused", claimed.sentence, blockers=(claimed,)),), sentence=claimed.sentence)
     shown = planning.forecast(snapshot, view.run.policy)
     if shown.blockers:
         return Said((ended(view, "refused", shown.sentence, blockers=shown.blockers),), sentence=shown.sentence)
@@ -41,7 +48,8 @@ def plan(view: View) -> Said | None:
     if not shown.turns:
         return Said((ended(view, "succeeded", shown.sentence),), sentence=shown.sentence)
     owed = {name: one.act for name, one in view.book.owed.items()}
-    preparation, always = planning.preparation(snapshot.settings, owed, survey.id)
+    claim = acts.ClaimPool(claims.claim_of(view.run.pool, view.run.id, view.run.by), claims.leftover(snapshot, ours))
+    preparation, always = planning.preparation(snapshot, owed, survey.id, claim)
     planned = facts.RunPlanned(
         **view.ids,
         forecast=shown,
@@ -56,6 +64,36 @@ def plan(view: View) -> Said | None:
         for first in range(0, len(homes), HOMES_PER_FACT)
     )
     return Said((planned, *noted), sentence=shown.sentence)
+
+
+def _undo(view: View, name: str, snapshot: PoolSnapshot) -> Said:
+    """A run that only puts back what is noted in the pool itself, whoever noted it."""
+    restore, warnings = claims.undoing(snapshot)
+    claim = snapshot.settings.notes.get(claims.CLAIM, "")
+    if not restore and not claim:
+        sentence = f"Nothing of Rota's is noted on pool {snapshot.name}; there is nothing to undo."
+        return Said((ended(view, "succeeded", sentence, warnings=tuple(warnings)),), sentence=sentence)
+    sentence = f"{len(restore)} things that were changed on pool {snapshot.name} are put back."
+    shown = facts.Forecast(
+        pool_name=snapshot.name,
+        turns=(),
+        left_alone=tuple(host.named for host in snapshot.hosts),
+        blockers=(),
+        warnings=tuple(warnings),
+        settings=tuple(step.why for step in planning.always_steps(restore, claim)),
+        seconds=60.0,
+        digest="undo",
+        sentence=sentence,
+    )
+    planned = facts.RunPlanned(
+        **view.ids,
+        forecast=shown,
+        snapshot=name,
+        preparation=(),
+        always=planning.always_steps(restore, claim),
+        master=planning.named(snapshot, snapshot.master),
+    )
+    return Said((planned,), sentence=sentence)
 
 
 def begin(view: View) -> Said | None:

@@ -43,4 +43,6 @@ def _verdict(view: View) -> facts.RunEnded:
             view, outcome, f"Cancelled by {who} after {len(done)} of {total} hosts, in {took}.", warnings=warnings
         )
     outcome = "succeeded_with_warnings" if warnings else "succeeded"
+    if run.purpose == "undo":
+        return ended(view, outcome, "What was noted on the pool is put back, and the pool is free.", warnings=warnings)
     return ended(view, outcome, f"{len(done)} of {total} hosts are updated, in {took}.", warnings=warnings)

@@ -18,7 +18,8 @@ from shared.domain import facts
 from shared.domain.errors import Unreadable
 from shared.service import Context
 
-OWED = ("rota.fact.run.*.*.*.setting_owed", "rota.fact.run.*.*.*.setting_paid")
+KEPT = ("rota.fact.run.*.*.*.setting_owed", "rota.fact.run.*.*.*.setting_paid", "rota.fact.run.*.*.run.run_ended")
+"""What counts of runs that are over: what they owe, and that they are over."""
 FOLLOWED = ("rota.fact.run.>", "rota.fact.step.>", "rota.fact.plan.>", wire.HOSTS_SEEN, wire.POOLS_SEEN)
 
 
@@ -48,7 +49,7 @@ class Journal:
                 open_runs[pool] = run
             elif name == "run_ended" and open_runs.get(pool) == run:
                 del open_runs[pool]
-        filters = [*OWED, *(wire.run_filter(pool, run) for pool, run in open_runs.items()), "rota.fact.plan.>"]
+        filters = [*KEPT, *(wire.run_filter(pool, run) for pool, run in open_runs.items()), "rota.fact.plan.>"]
         kept = [stored async for stored in _upto(bus.read(filters), begin)]
         seen = bus.read((wire.HOSTS_SEEN, wire.POOLS_SEEN), last_per_subject=True)
         kept += [stored async for stored in _upto(seen, begin)]

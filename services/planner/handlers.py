@@ -114,7 +114,7 @@ class Planner:
         if pool not in known and not isinstance(command, commands.RunCommand):
             listed = ", ".join(sorted(known)) or "none"
             return f"There is no pool {pool!r} in rota.toml (pools: {listed}); add it, or mend the name."
-        if isinstance(command, commands.StartRun) and known[pool].read_only:
+        if isinstance(command, (commands.StartRun, commands.UndoPool)) and known[pool].read_only:
             return f"Pool {pool} is read_only in rota.toml, so Rota changes nothing on it; take that out to update it."
         if isinstance(command, commands.RunCommand) and not names.is_token(command.run):
             return f"{command.run!r} cannot be a run's id."
@@ -126,10 +126,10 @@ class Planner:
         until = loop.time() + ANSWER_WITHIN
         while loop.time() < until:
             book = self._journal.book(pool)
-            if isinstance(command, commands.StartRun):
+            if isinstance(command, (commands.StartRun, commands.UndoPool)):
                 if await self._started_before(book, given):
                     return True
-                answer = orders.start(book, command, given, self._context.settings.pool[pool].policy)
+                answer = self._started(book, command, given)
             elif isinstance(command, commands.RunCommand):
                 answer = orders.answer(book, command, given)
             else:
@@ -139,6 +139,13 @@ class Planner:
             if not answer.facts or await self._written(book, answer.facts, given):
                 return True
         return False
+
+    def _started(
+        self, book: books.Book, command: commands.StartRun | commands.UndoPool, given: orders.Given
+    ) -> orders.Answer:
+        if isinstance(command, commands.UndoPool):
+            return orders.undo(book, given)
+        return orders.start(book, command, given, self._context.settings.pool[book.pool].policy)
 
     async def _started_before(self, book: books.Book, given: orders.Given) -> bool:
         """Whether this very order was answered already, by a run that may be over."""

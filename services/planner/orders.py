@@ -66,6 +66,27 @@ def _not_yet(command: commands.StartRun) -> str:
     return "Rota knows no window yet, so there is none to override; leave now out." if command.now else ""
 
 
+def undo(book: Book, given: Given) -> Answer:
+    """Put back what is noted in the pool itself: a run without turns, or its refusal."""
+    run = names.run_id(book.pool, given.order)
+    if book.run is not None and book.run.id == run:
+        return Answer()
+    if because := _taken(book):
+        return Answer((facts.RunRefused(pool=book.pool, run=run, order=given.order, by=given.by, because=because),))
+    survey = planning.survey_step(PREPARATION, book.pool, updates=False, why=f"Look at pool {book.pool}.")
+    requested = facts.RunRequested(
+        pool=book.pool,
+        run=run,
+        order=given.order,
+        by=given.by,
+        policy=Policy(),
+        reason="undo",
+        purpose="undo",
+        survey=survey,
+    )
+    return Answer((requested,))
+
+
 def policy_fault(owner: Policy, command: commands.StartRun | commands.PlanPool) -> str:
     """What is wrong with an order's policy, in one sentence, or nothing."""
     try:

@@ -157,12 +157,14 @@ def _forecast_sentence(
 
 
 def preparation(
-    settings: PoolSettings, owed: Mapping[str, acts.Act], survey: str
+    snapshot: PoolSnapshot, owed: Mapping[str, acts.Act], survey: str, claim: acts.ClaimPool
 ) -> tuple[tuple[facts.StepPlanned, ...], tuple[facts.StepPlanned, ...]]:
     """The steps that prepare the pool, and the always-steps that put back what they change or what is still owed.
 
-    Each always-step is in the plan before the change is made; it carries the value that was noted.
+    Each always-step is in the plan before the change is made; it carries the value that was noted. The pool is claimed
+    before anything is changed, and let go after everything is put back.
     """
+    settings = snapshot.settings
     noted: list[tuple[acts.Setting, str | HA | None, str]] = []
     if settings.ha.enabled:
         noted.append(("ha", settings.ha, "High availability would restart VMs and refuse to let hosts go."))
@@ -171,27 +173,53 @@ def preparation(
     if settings.wlb_enabled:
         noted.append(("wlb", "true", "Workload balancing would move VMs under the run's feet."))
     need = facts.Need(step=survey, because="the settings are noted before they are changed")
+    claimed = facts.StepPlanned(
+        step=step_id(PREPARATION, 2), act=claim, needs=(need,), why=f"Claim pool {snapshot.name} for this run."
+    )
+    first = facts.Need(step=claimed.step, because="the pool is this run's")
     change = tuple(
         facts.StepPlanned(
             step=step_id(PREPARATION, number),
             act=acts.ChangePoolSetting(name, before),
-            needs=(need,),
+            needs=(need, first),
             why=why,
         )
-        for number, (name, before, why) in enumerate(noted, 2)
+        for number, (name, before, why) in enumerate(noted, 3)
+    )
+    dump = facts.StepPlanned(
+        step=step_id(PREPARATION, len(change) + 3),
+        act=acts.DumpDatabase(snapshot.name),
+        needs=(first, *(facts.Need(step=step.step, because="the settings are as they stay") for step in change)),
+        why=f"Keep a copy of the database of {snapshot.name}.",
+        if_it_fails="warn",
     )
     restore = [acts.RestorePoolSetting(name, before) for name, before, _ in noted]
     restore += [act for name, act in owed.items() if isinstance(act, acts.RestorePoolSetting) and not _in(name, noted)]
-    always = tuple(
-        facts.StepPlanned(
-            step=step_id(RESTORATION, number),
-            act=act,
-            why=f"{act.setting} is put back to what it was before the run.",
-            if_it_fails="warn",
-        )
+    return (claimed, *change, dump), always_steps(restore, claim.claim)
+
+
+def always_steps(
+    restore: Sequence[acts.RestorePoolSetting | acts.EnableHost], claim: str
+) -> tuple[facts.StepPlanned, ...]:
+    """The steps that put things back, side by side, and the pool let go after the last of them."""
+    back = tuple(
+        facts.StepPlanned(step=step_id(RESTORATION, number), act=act, why=_put_back_why(act), if_it_fails="warn")
         for number, act in enumerate(restore, 1)
     )
-    return change, always
+    release = facts.StepPlanned(
+        step=step_id(RESTORATION, len(back) + 1),
+        act=acts.ReleasePool(claim),
+        needs=tuple(facts.Need(step=step.step, because="everything is put back first") for step in back),
+        why="The pool is let go.",
+        if_it_fails="warn",
+    )
+    return (*back, release)
+
+
+def _put_back_why(act: acts.RestorePoolSetting | acts.EnableHost) -> str:
+    if isinstance(act, acts.EnableHost):
+        return f"{act.host.name} takes VMs again."
+    return f"{act.setting} is put back to what it was before the run."
 
 
 def _in(name: str, noted: Sequence[tuple[str, object, str]]) -> bool:
@@ -354,8 +382,9 @@ class _Graph:
             f"Note what {host.name} is before it is rebooted.",
             *dict.fromkeys(((ready, because), (empty, f"{host.name} is empty"))),
         )
+        kept = self._database_kept(host, noted)
         reboot = self.add(
-            acts.RebootHost(host), f"Reboot {host.name}.", (noted, "its boot time and clock are on record")
+            acts.RebootHost(host), f"Reboot {host.name}.", (noted, "its boot time and clock are on record"), *kept
         )
         back = self.add(acts.AwaitHost(host), f"Wait until {host.name} is back.", (reboot, "it was told to reboot"))
         attached = tuple(Named(sr, self.snapshot.sr_name(sr)) for sr in self.host.attached)
@@ -365,6 +394,16 @@ class _Graph:
             (back, "it is back"),
         )
         return self.add(acts.EnableHost(host), f"Let VMs come to {host.name} again.", (gate, "it passed its gate"))
+
+    def _database_kept(self, host: Named, noted: str) -> tuple[tuple[str, str], ...]:
+        """While the master is away the members have only their copy of the database, so it is made fresh before."""
+        if host.uuid != self.snapshot.master:
+            return ()
+        dump = acts.DumpDatabase(self.snapshot.name)
+        kept = self.add(
+            dump, "Keep a copy of the pool's database.", (noted, "it is the last act before"), if_it_fails="warn"
+        )
+        return ((kept, "the members have the database"),)
 
     def _home(self, move: placement.Move, back: str) -> None:
         home = self.homes[move.vm.uuid].host

@@ -48,6 +48,33 @@ class RestorePoolSetting:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimPool:
+    """Write this run's claim into the pool's other_config (`rota:claim`), where another Rota, or a person with nothing
+    but XAPI, finds it. Another's claim is never overwritten, but for `replaces`, a leftover of our own."""
+
+    claim: str
+    replaces: str = ""
+    kind: Literal["claim_pool"] = "claim_pool"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePool:
+    """Take this run's claim, and no other, out of the pool's other_config."""
+
+    claim: str
+    kind: Literal["release_pool"] = "release_pool"
+
+
+@dataclass(frozen=True, slots=True)
+class DumpDatabase:
+    """Have the pool's database written to its members (`pool.sync_database`), and keep a copy in ROTA_SNAPSHOTS. A dump
+    taken while the upgrade flag is set is a dummy and is not kept (xen-api pool_db_backup.ml)."""
+
+    pool_name: str = ""
+    kind: Literal["dump_database"] = "dump_database"
+
+
+@dataclass(frozen=True, slots=True)
 class DisableHost:
     """Disable a host, with auto_enable=false where its XAPI has it (25.31 or newer)."""
 
@@ -136,6 +163,9 @@ Act = Annotated[
     Survey
     | ChangePoolSetting
     | RestorePoolSetting
+    | ClaimPool
+    | ReleasePool
+    | DumpDatabase
     | DisableHost
     | MigrateVM
     | EvacuateRest
@@ -207,6 +237,16 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class Dumped:
+    """Where the copy of the pool's database lies (object store ROTA_SNAPSHOTS); empty where none was kept. It is
+    secret: it holds the pool's own."""
+
+    name: str = ""
+    size: int = 0
+    kind: Literal["dumped"] = "dumped"
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """Nothing more to say than that it is so; `already` when it was so before."""
 
@@ -214,7 +254,9 @@ class Done:
     kind: Literal["done"] = "done"
 
 
-Result = Annotated[SurveyTaken | HostNoted | Installed | Moved | Swept | Checked | Done, Field(discriminator="kind")]
+Result = Annotated[
+    SurveyTaken | HostNoted | Installed | Moved | Swept | Checked | Dumped | Done, Field(discriminator="kind")
+]
 
 WAITS: frozenset[str] = frozenset({"await_host"})
 """Kinds that are sent to nobody."""

@@ -43,7 +43,7 @@ class HostSeen:
 @dataclass(frozen=True, slots=True)
 class Book:
     """A pool's page in the journal. `after` is the sequence of the last run fact folded: the guard of any decision
-    made from this value. `seq` is the last fact of all."""
+    made from this value. `seq` is the last fact of all, `ended` are the ids of runs that are over."""
 
     pool: str
     after: int = 0
@@ -51,6 +51,7 @@ class Book:
     run: Run | None = None
     hosts: Mapping[str, HostSeen] = field(default_factory=dict)
     owed: Mapping[str, Owed] = field(default_factory=dict)
+    ended: frozenset[str] = frozenset()
     master: Named | None = None
     master_unreachable_since: float | None = None
 
@@ -82,6 +83,8 @@ def _run_fact(book: Book, fact: facts.RunFact, at: float) -> Book:
         book = replace(book, owed={**book.owed, fact.setting: owed})
     if isinstance(fact, facts.SettingPaid):
         book = replace(book, owed={name: owed for name, owed in book.owed.items() if name != fact.setting})
+    if isinstance(fact, facts.RunEnded):
+        book = replace(book, ended=book.ended | {fact.run})
     if book.run is None or book.run.id != fact.run:
         return book
     return replace(book, run=evolve.evolve(book.run, fact, at))

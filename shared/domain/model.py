@@ -128,13 +128,15 @@ class HA:
 
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
-    """The settings of a pool that a run changes. `auto_poweron` is None where the key is absent."""
+    """The settings of a pool that a run changes. `auto_poweron` is None where the key is absent; `notes` are the
+    keys of other_config that begin with `rota:`, which a Rota wrote there for whoever has nothing but the pool."""
 
     ha: HA = HA()
     wlb_enabled: bool = False
     auto_poweron: str | None = None
     rolling_upgrade_in_progress: bool = False
     migration_network: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,14 +183,31 @@ class Client:
         async with self._told("Workload balancing could not be switched"):
             await self._session.act("pool.set_wlb_enabled", await self._pool_ref(), on)
 
-    async def set_auto_poweron(self, value: str | None) -> None:
-        """See `port.Pool.set_auto_poweron`. Never set_other_config, which would undo others' changes: a key is removed
-        (silent where there is none) and added."""
-        async with self._told("auto_poweron could not be changed"):
+    async def mark(self, key: str, text: str | None) -> None:
+        """See `port.Pool.mark`. Never set_other_config, which would undo others' changes: a key is removed (silent
+        where there is none) and added."""
+        async with self._told(f"{key} of the pool could not be changed"):
             pool = await self._pool_ref()
-            await self._session.act("pool.remove_from_other_config", pool, "auto_poweron")
-            if value is not None:
-                await self._session.act("pool.add_to_other_config", pool, "auto_poweron", value)
+            await self._session.act("pool.remove_from_other_config", pool, key)
+            if text is not None:
+                await self._session.act("pool.add_to_other_config", pool, key, text)
+
+    async def database(self) -> bytes:
+        """See `port.Pool.database`. `GET /pool/xmldbdump` (xen-api xapi-consts constants.ml, pool_db_backup.ml)."""
+        async with self._told("The pool's database could not be kept"):
+            await self._session.run("pool.sync_database")
+            return await self._session.get("/pool/xmldbdump")
+
+    async def note(self, key: str, text: str) -> bool:
+        """See `port.Pool.note`: add_to_other_config is no upsert, so that of two who write one is told."""
+        try:
+            async with self._told(f"The note {key} could not be written into the pool"):
+                await self._session.act("pool.add_to_other_config", await self._pool_ref(), key, text)
+        except GiveUp as error:
+            if error.code != "MAP_DUPLICATE_KEY":
+                raise
+            return False
+        return True
 
     async def disable(self, host: Named) -> None:
         """See `port.Pool.disable`. auto_enable exists since 25.31.0 (xen-api datamodel_host.ml)."""

@@ -159,6 +159,7 @@ FAULTS: Mapping[str, Fault] = {
     "XENAPI_MISSING_PLUGIN": Fault("the host has no plugin {0}; install the package xcp-ng-xapi-plugins"),
     "UNKNOWN_XENAPI_PLUGIN_FUNCTION": Fault("the host's plugin does not know {0}; update xcp-ng-xapi-plugins"),
     "XENAPI_PLUGIN_FAILURE": Fault("the host's plugin failed ({all})", again=60),
+    "MAP_DUPLICATE_KEY": Fault("{3} stands there already"),
     "UUID_INVALID": Fault("the pool has no {0} {1} any more"),
     "HANDLE_INVALID": Fault("the {0} is gone"),
     "INTERNAL_ERROR": Fault("XAPI failed ({0}); look at its log", again=30),

@@ -135,8 +135,17 @@ class Pool(Protocol):
 
     async def set_wlb(self, on: bool) -> None: ...
 
-    async def set_auto_poweron(self, value: str | None) -> None:
-        """Set the pool's flag to a text, or remove it (None)."""
+    async def mark(self, key: str, text: str | None) -> None:
+        """Set one key of the pool's other_config to a text, or remove it (None); no other key is touched."""
+        ...
+
+    async def database(self) -> bytes:
+        """Have the pool's database written to its members, then a copy of it. It is secret."""
+        ...
+
+    async def note(self, key: str, text: str) -> bool:
+        """Add a key to the pool's other_config. False, and nothing written, where it stands there already: of two who
+        write one at once, one is told."""
         ...
 
     async def disable(self, host: Named) -> None:

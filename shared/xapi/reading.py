@@ -36,6 +36,9 @@ SURVEY_CLASSES = (
     "vm_group",
 )
 
+NOTES = "rota:"
+"""What keys of a pool's other_config begin with that a Rota wrote."""
+
 
 def snapshot(records: Records, *, taken_at: float) -> PoolSnapshot:
     """The whole pool. `updates` and `prevents` are not in the records and are filled in by whoever asks for them.
@@ -115,6 +118,7 @@ def settings(records: Records) -> PoolSettings:
         auto_poweron=other.get("auto_poweron"),
         rolling_upgrade_in_progress=other.get("rolling_upgrade_in_progress") == "true",
         migration_network=other.get("xo:migrationNetwork", ""),
+        notes={key: text for key, text in other.items() if key.startswith(NOTES)},
     )
 
 

@@ -72,6 +72,10 @@ class Session:
         """Ask something that changes nothing. `timeout` in seconds of machine time."""
         return await self._reader.call(method, *params, timeout=timeout)
 
+    async def get(self, path: str) -> bytes:
+        """What a path of the master answers to a GET with this session."""
+        return await self._reader.get(path)
+
     async def act(self, method: str, *params: object) -> Any:
         """Call something once, and wait for its answer."""
         loop = asyncio.get_running_loop()

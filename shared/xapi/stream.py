@@ -45,6 +45,10 @@ EVENT_GRACE = 6.0
 LOGOUT = 2.0
 """Seconds of machine time that a logout may take."""
 
+DOWNLOAD = 120.0
+LARGEST = 256 * 1024 * 1024
+"""Seconds of machine time, and bytes, that a download may take; a pool's database has some tens of MB."""
+
 
 class Reader:
     """One session on one host. Made by `open`; `session_ref` is a credential, `session_uuid` may be told.
@@ -100,6 +104,27 @@ class Reader:
             return _batch(reply)
         except (KeyError, TypeError, ValueError) as error:
             raise NoAnswer(f"{self.url} gave an answer to event.from that cannot be understood: {error!r}.") from error
+
+    async def get(self, path: str, timeout: float = DOWNLOAD) -> bytes:
+        """What a path answers to a GET with this session, at most LARGEST bytes. Raises NoAnswer."""
+        url, query = f"{self.url}{path}", {"session_id": self.session_ref}
+        try:
+            async with (
+                asyncio.timeout(timeout),
+                self._http.get(url, params=query, ssl=self._tls, allow_redirects=False) as reply,
+            ):
+                if reply.status != 200:
+                    raise NoAnswer(f"{url} answered with HTTP status {reply.status}.")
+                answer = await reply.content.read(LARGEST + 1)
+                while len(answer) <= LARGEST and (more := await reply.content.read(LARGEST + 1 - len(answer))):
+                    answer += more
+        except TimeoutError as error:
+            raise NoAnswer(f"{url} did not answer within {timeout:g} s.") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise NoAnswer(f"{url} did not answer: {_spoken(error)}.") from error
+        if len(answer) > LARGEST:
+            raise NoAnswer(f"{url} answered with more than {LARGEST} bytes.")
+        return answer
 
     async def close(self) -> None:
         """Log out, within a short bound, and disconnect. Never raises because the pool is away."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.executor.steps import noted
 from services.executor.work import Ended, Work, listed, spoken
 from shared.domain import acts
 from shared.domain.errors import GiveUp, TryAgain
@@ -24,6 +25,8 @@ async def disable(act: acts.DisableHost, work: Work) -> Ended:
     """No VM may start there any more. A host that is disabled is disabled again, so that it stays so over a restart
     of its toolstack where its XAPI knows how."""
     before = await work.pool.host(act.host)
+    if before.enabled:
+        await work.pool.mark(noted.host_key(act.host), noted.host_text(work.place.run, act.host))
     await work.pool.disable(act.host)
     if before.enabled and (await work.pool.host(act.host)).enabled:
         raise TryAgain(f"{act.host} was disabled and is enabled again.", after=10)
@@ -34,6 +37,7 @@ async def disable(act: acts.DisableHost, work: Work) -> Ended:
 async def enable(act: acts.EnableHost, work: Work) -> Ended:
     """Again and again while its toolstack still starts."""
     if (await work.pool.host(act.host)).enabled:
+        await work.pool.mark(noted.host_key(act.host), None)
         return Ended(acts.Done(already=not work.again), f"{act.host} is enabled.")
     began = work.clock.now()
     while True:
@@ -48,6 +52,7 @@ async def enable(act: acts.EnableHost, work: Work) -> Ended:
         await work.clock.sleep(BOOTING_PAUSE)
     if not (await work.pool.host(act.host)).enabled:
         raise TryAgain(f"{act.host} was enabled and is disabled again.", after=10)
+    await work.pool.mark(noted.host_key(act.host), None)
     return Ended(acts.Done(), f"{act.host} is enabled: it takes VMs again.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.executor.steps import noted
 from services.executor.work import Ended, Owed, Work
 from shared.domain import acts
 from shared.domain.acts import Setting
@@ -16,9 +17,11 @@ OWED_AGAIN = 60.0
 
 async def change(act: acts.ChangePoolSetting, work: Work) -> Ended:
     """Off for the run: HA and workload balancing disabled, auto_poweron "false"."""
-    name = _NAMES[act.setting]
-    if _is_off(act.setting, (await work.pool.look()).settings):
+    name, look = _NAMES[act.setting], await work.pool.look()
+    if _is_off(act.setting, look.settings):
         return Ended(acts.Done(already=not work.again), f"{name} is off.")
+    undo = command(acts.RestorePoolSetting(act.setting, act.before), look.named.uuid)
+    await work.pool.mark(noted.key(act.setting), noted.text(work.place.run, undo, act.before))
     await _switch_off(act.setting, work.pool)
     if not _is_off(act.setting, (await work.pool.look()).settings):
         raise TryAgain(f"{name} was switched off and is still on.", after=15)
@@ -29,6 +32,7 @@ async def restore(act: acts.RestorePoolSetting, work: Work) -> Ended:
     """As it was noted. What the pool refuses for now is owed: the failure carries condition and command."""
     name, look = _NAMES[act.setting], await work.pool.look()
     if _is_as_noted(act, look.settings):
+        await noted.forget(act.setting, look.settings, work.pool)
         return Ended(acts.Done(already=not work.again), f"{name} is as it was before.")
     try:
         await _put_back(act, look.settings, work.pool)
@@ -38,6 +42,7 @@ async def restore(act: acts.RestorePoolSetting, work: Work) -> Ended:
         raise _owed(act, look, error) from error
     if not _is_as_noted(act, (await work.pool.look()).settings):
         raise _owed(act, look, TryAgain(f"{name} was put back and is not as it was.", after=15))
+    await noted.forget(act.setting, look.settings, work.pool)
     return Ended(acts.Done(), f"{name} is put back as it was before.")
 
 
@@ -68,7 +73,7 @@ async def _switch_off(setting: Setting, pool: Pool) -> None:
     elif setting == "wlb":
         await pool.set_wlb(False)
     else:
-        await pool.set_auto_poweron("false")
+        await pool.mark("auto_poweron", "false")
 
 
 async def _put_back(act: acts.RestorePoolSetting, now: PoolSettings, pool: Pool) -> None:
@@ -79,7 +84,7 @@ async def _put_back(act: acts.RestorePoolSetting, now: PoolSettings, pool: Pool)
     elif act.setting == "wlb":
         await pool.set_wlb(act.before != "false")
     else:
-        await pool.set_auto_poweron(act.before)
+        await pool.mark("auto_poweron", act.before)
 
 
 def _is_off(setting: Setting, now: PoolSettings) -> bool:

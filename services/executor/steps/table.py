@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from services.executor.steps import hosts, reboot, settings, survey, updates, vms
+from services.executor.steps import claims, hosts, reboot, settings, survey, updates, vms
 from services.executor.work import Ended, Work
 
 StepFunction = Callable[[Any, Work], Awaitable[Ended]]
@@ -15,6 +15,9 @@ STEPS: Mapping[str, StepFunction] = {
     "survey": survey.survey,
     "change_pool_setting": settings.change,
     "restore_pool_setting": settings.restore,
+    "claim_pool": claims.claim,
+    "release_pool": claims.release,
+    "dump_database": claims.dump,
     "disable_host": hosts.disable,
     "migrate_vm": vms.migrate,
     "evacuate_rest": vms.sweep,

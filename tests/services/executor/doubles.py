@@ -137,8 +137,11 @@ class FakePool:
     async def set_wlb(self, on: bool) -> None:
         raise NotImplementedError
 
-    async def set_auto_poweron(self, value: str | None) -> None:
-        raise NotImplementedError
+    async def mark(self, key: str, text: str | None) -> None:
+        """A note is no act."""
+
+    async def database(self) -> bytes:
+        return b""
 
     async def evacuate(self, host: Named, network: str, told: Told) -> None:
         raise NotImplementedError

@@ -6,8 +6,9 @@ is over or stands still. What the acts did is kept, to be judged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from services.planner import advance, orders
 from shared.domain import acts, commands, facts, messages
@@ -184,36 +185,66 @@ class Play:
 
     def carry_out(self, command: commands.DoStep) -> acts.Result:
         """The pool does what it is told, at once."""
-        act = command.act
-        if isinstance(act, acts.Survey):
-            name = f"{command.run}-{command.step}-{command.attempt}"
-            self.snapshots[name] = replace(self.world, taken_at=self.now)
-            return acts.SurveyTaken(name, "digest", len(self.world.hosts), len(self.world.vms))
-        if isinstance(act, acts.MigrateVM):
-            self._move(act)
-            return acts.Moved()
-        if isinstance(act, acts.EvacuateRest):
-            return self._sweep(act.host)
-        if isinstance(act, acts.InstallUpdates):
-            self._change(act.host, updates=())
-            return acts.Installed(UPDATES)
-        if isinstance(act, acts.ReadHost):
-            seen = self._host(act.host)
-            return acts.HostNoted(seen.boot_time or 0.0, self.now, seen.versions)
-        if isinstance(act, acts.RebootHost):
-            assert act.noted is not None, "a reboot was ordered without what was noted before it"
-            here = self._host(act.host)
-            assert not here.enabled, f"{here.name} was rebooted while enabled"
-            assert not self.world.resident(here.uuid), f"{here.name} was rebooted with VMs on it"
-            self.away[act.host.uuid] = self.now
-            return acts.Done()
-        if isinstance(act, acts.CheckGate):
-            return acts.Checked((), self._host(act.host).versions)
-        if isinstance(act, (acts.DisableHost, acts.EnableHost)):
-            self._change(act.host, enabled=isinstance(act, acts.EnableHost))
-        if isinstance(act, (acts.ChangePoolSetting, acts.RestorePoolSetting)):
-            self._set(act)
-        return acts.Done()
+        done = self._DOES.get(command.act.kind)
+        return (done(self, command) if done else None) or acts.Done()
+
+    def _survey(self, command: commands.DoStep) -> acts.Result:
+        name = f"{command.run}-{command.step}-{command.attempt}"
+        self.snapshots[name] = replace(self.world, taken_at=self.now)
+        return acts.SurveyTaken(name, "digest", len(self.world.hosts), len(self.world.vms))
+
+    def _migrate(self, command: commands.DoStep) -> acts.Result:
+        assert isinstance(command.act, acts.MigrateVM)
+        self._move(command.act)
+        return acts.Moved()
+
+    def _evacuate(self, command: commands.DoStep) -> acts.Result:
+        assert isinstance(command.act, acts.EvacuateRest)
+        return self._sweep(command.act.host)
+
+    def _install(self, command: commands.DoStep) -> acts.Result:
+        assert isinstance(command.act, acts.InstallUpdates)
+        self._change(command.act.host, updates=())
+        return acts.Installed(UPDATES)
+
+    def _read(self, command: commands.DoStep) -> acts.Result:
+        assert isinstance(command.act, acts.ReadHost)
+        seen = self._host(command.act.host)
+        return acts.HostNoted(seen.boot_time or 0.0, self.now, seen.versions)
+
+    def _reboot(self, command: commands.DoStep) -> None:
+        assert isinstance(command.act, acts.RebootHost)
+        assert command.act.noted is not None, "a reboot was ordered without what was noted before it"
+        here = self._host(command.act.host)
+        assert not here.enabled, f"{here.name} was rebooted while enabled"
+        assert not self.world.resident(here.uuid), f"{here.name} was rebooted with VMs on it"
+        self.away[here.uuid] = self.now
+
+    def _check(self, command: commands.DoStep) -> acts.Result:
+        assert isinstance(command.act, acts.CheckGate)
+        return acts.Checked((), self._host(command.act.host).versions)
+
+    def _switch(self, command: commands.DoStep) -> None:
+        assert isinstance(command.act, (acts.DisableHost, acts.EnableHost))
+        self._change(command.act.host, enabled=isinstance(command.act, acts.EnableHost))
+
+    def _setting(self, command: commands.DoStep) -> None:
+        assert isinstance(command.act, (acts.ChangePoolSetting, acts.RestorePoolSetting))
+        self._set(command.act)
+
+    def _claimed(self, command: commands.DoStep) -> None:
+        assert isinstance(command.act, (acts.ClaimPool, acts.ReleasePool))
+        self._claim(command.act)
+
+    def _dump(self, command: commands.DoStep) -> acts.Result:
+        return acts.Dumped("database", 1)
+
+    def _claim(self, act: acts.ClaimPool | acts.ReleasePool) -> None:
+        notes = {key: text for key, text in self.world.settings.notes.items() if key != "rota:claim"}
+        if isinstance(act, acts.ClaimPool):
+            assert self.world.settings.notes.get("rota:claim", act.replaces) == act.replaces
+            notes["rota:claim"] = act.claim
+        self.world = replace(self.world, settings=replace(self.world.settings, notes=notes))
 
     def _set(self, act: acts.ChangePoolSetting | acts.RestorePoolSetting) -> None:
         back = isinstance(act, acts.RestorePoolSetting)
@@ -273,6 +304,23 @@ class Play:
             for one in self.world.hosts
         )
         self.world = replace(self.world, hosts=changed)
+
+    _DOES: ClassVar[Mapping[str, Callable[[Play, commands.DoStep], acts.Result | None]]] = {
+        "survey": _survey,
+        "migrate_vm": _migrate,
+        "evacuate_rest": _evacuate,
+        "install_updates": _install,
+        "read_host": _read,
+        "reboot_host": _reboot,
+        "check_gate": _check,
+        "disable_host": _switch,
+        "enable_host": _switch,
+        "change_pool_setting": _setting,
+        "restore_pool_setting": _setting,
+        "claim_pool": _claimed,
+        "release_pool": _claimed,
+        "dump_database": _dump,
+    }
 
 
 def _host_of(act: acts.Act) -> str:

@@ -55,8 +55,8 @@ def test_settings_are_changed_before_the_first_turn_and_put_back_after_the_last(
     play = Play(pool()).start().play()
 
     kinds = play.kinds()
-    assert kinds[1:3] == ["change_pool_setting"] * 2
-    assert kinds[-2:] == ["restore_pool_setting"] * 2
+    assert kinds[1:5] == ["claim_pool", "change_pool_setting", "change_pool_setting", "dump_database"]
+    assert kinds[-3:] == ["restore_pool_setting", "restore_pool_setting", "release_pool"]
     back = [at for fact, at in play.journal if isinstance(fact, facts.WaitOver)]
     restored = [
         at

@@ -1,0 +1,41 @@
+"""Notes in the pool's own other_config: what was changed, its old value, the run, and the command that undoes it.
+
+They are for whoever has nothing but the pool: a person with `xe`, another Rota, a Rota whose journal is lost. A note is
+written before the change and taken away once the old value is back.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from shared.domain.model import HA, PoolSettings
+from shared.domain.names import Named
+from shared.xapi.port import Pool
+
+
+def key(setting: str) -> str:
+    """The key of a setting's note."""
+    return f"rota:{setting}"
+
+
+def host_key(host: Named) -> str:
+    """The key of a disabled host's note."""
+    return f"rota:host:{host.uuid}"
+
+
+def text(run: str, undo: str, before: str | HA | None) -> str:
+    """A note: one line of JSON."""
+    old = asdict(before) if isinstance(before, HA) else before
+    return json.dumps({"run": run, "undo": undo, "before": old}, sort_keys=True)
+
+
+def host_text(run: str, host: Named) -> str:
+    """The note of a host that is disabled."""
+    return json.dumps({"run": run, "undo": f"xe host-enable uuid={host.uuid}", "host": host.name}, sort_keys=True)
+
+
+async def forget(setting: str, now: PoolSettings, pool: Pool) -> None:
+    """Take a setting's note away, where there is one."""
+    if key(setting) in now.notes:
+        await pool.mark(key(setting), None)

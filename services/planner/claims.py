@@ -1,0 +1,88 @@
+"""Claims and notes that stand in the pool itself: who has it, and what has to be put back. Pure.
+
+They are for whoever has nothing but the pool: another Rota on another bus, a Rota whose journal is lost, a person with
+`xe pool-param-get param-name=other-config`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.domain import acts, facts
+from shared.domain.model import HA, PoolSnapshot
+from shared.domain.names import Named
+
+CLAIM = "rota:claim"
+HOST = "rota:host:"
+
+_HA: TypeAdapter[HA] = TypeAdapter(HA)
+
+
+def claim_of(pool: str, run: str, by: str) -> str:
+    """The text of a claim: one line of JSON, at most a few hundred characters."""
+    return json.dumps({"run": run, "pool": pool, "by": by}, sort_keys=True)
+
+
+def foreign(snapshot: PoolSnapshot, ours: frozenset[str]) -> facts.Blocker | None:
+    """The claim of another run than `ours` on the pool, as a blocker with its holder's name, or None."""
+    text = snapshot.settings.notes.get(CLAIM)
+    if text is None:
+        return None
+    claim = _read(text)
+    if claim.get("run") in ours:
+        return None
+    holder = f"run {claim['run']}, ordered by {claim.get('by', 'somebody')}" if "run" in claim else repr(text[:100])
+    return facts.Blocker(
+        sentence=(
+            f"Pool {snapshot.name} is claimed by {holder}; if that Rota is at work, wait for it; if it is gone,"
+            " `rota undo` puts back what it changed and frees the pool."
+        ),
+        code="POOL_CLAIMED",
+    )
+
+
+def leftover(snapshot: PoolSnapshot, ours: frozenset[str]) -> str:
+    """The text of a claim that a run of our own left behind, to be replaced; empty where there is none."""
+    text = snapshot.settings.notes.get(CLAIM, "")
+    return text if text and _read(text).get("run") in ours else ""
+
+
+def undoing(snapshot: PoolSnapshot) -> tuple[list[acts.RestorePoolSetting | acts.EnableHost], list[str]]:
+    """What the notes in a pool say has to be put back, and a warning for each note that cannot be read."""
+    restore: list[acts.RestorePoolSetting | acts.EnableHost] = []
+    warnings: list[str] = []
+    for key, text in sorted(snapshot.settings.notes.items()):
+        try:
+            restore += _undo(snapshot, key, _read(text))
+        except (ValidationError, KeyError, TypeError):
+            warnings.append(
+                f"The note {key} on pool {snapshot.name} cannot be read ({text[:200]}); look after it by hand."
+            )
+    return restore, warnings
+
+
+def _undo(
+    snapshot: PoolSnapshot, key: str, note: Mapping[str, Any]
+) -> Iterator[acts.RestorePoolSetting | acts.EnableHost]:
+    if key == "rota:ha":
+        yield acts.RestorePoolSetting("ha", _HA.validate_python(note["before"]))
+    elif key == "rota:wlb":
+        yield acts.RestorePoolSetting("wlb", str(note["before"]))
+    elif key == "rota:auto_poweron":
+        yield acts.RestorePoolSetting("auto_poweron", None if note["before"] is None else str(note["before"]))
+    elif key.startswith(HOST):
+        host = snapshot.host(key.removeprefix(HOST))
+        if host is not None:
+            yield acts.EnableHost(Named(host.uuid, host.name))
+
+
+def _read(text: str) -> dict[str, Any]:
+    try:
+        read = json.loads(text)
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}
