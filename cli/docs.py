@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 
 from cli import main as cli_main
 from shared import settings
-from shared.domain import messages, policy, run
+from shared.domain import messages, policy, run, window
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs"
 HEAD = "<!-- Printed by `python -m cli.docs` (`make docs`); do not write here. -->\n"
@@ -160,9 +160,13 @@ def cli_page() -> str:
     return "\n".join(parts)
 
 
-def _verbs(root: Any) -> Iterable[tuple[str, Any]]:
-    verbs: Mapping[str, Any] = root.commands
-    return verbs.items()
+def _verbs(root: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every verb with its name; those of a group with the group's before it."""
+    for name, command in root.commands.items():
+        if hasattr(command, "commands"):
+            yield from _verbs(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def _verb(name: str, command: Any) -> Iterator[str]:
@@ -287,6 +291,8 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[pool.KEY.policy]", policy.Policy),
     ("[mail.KEY]", settings.MailDestination),
     ("[webhook.KEY]", settings.WebhookDestination),
+    ("[schedule.KEY]", settings.ScheduleTable),
+    ("[window.KEY]", window.Window),
 )
 
 _PAGES: Mapping[str, Callable[[], str]] = {

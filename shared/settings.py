@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from shared.domain.facts import Occasion
 from shared.domain.names import TOKEN_PATTERN
 from shared.domain.policy import Policy
+from shared.domain.schedule import Schedule, strangers
+from shared.domain.window import Window
 
 ALL_OCCASIONS: tuple[Occasion, ...] = ("announced", "started", "held", "approval", "rejected", "ended")
 """What a destination hears of unless it says otherwise; `host_done` is asked for."""
@@ -77,6 +79,8 @@ class PoolAccess(Secret):
     read_only: bool = False
     down_after: Share = 180.0
     """Seconds of pool time a host may be not live before it is down; a toolstack restart makes it so for less."""
+    tags: tuple[Key, ...] = ()
+    """Words by which schedules name this pool together with others."""
     policy: Policy = Policy()
 
     @field_validator("url")
@@ -131,6 +135,12 @@ class WebhookDestination(Secret, Destination):
         return value
 
 
+class ScheduleTable(Schedule):
+    """Pools that are updated by themselves, at the ticks of a cron expression."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
 class Settings(Section):
     """Everything that rota.toml says."""
 
@@ -139,6 +149,8 @@ class Settings(Section):
     pool: Mapping[Key, PoolAccess] = Field(default_factory=dict)
     mail: Mapping[Key, MailDestination] = Field(default_factory=dict)
     webhook: Mapping[Key, WebhookDestination] = Field(default_factory=dict)
+    schedule: Mapping[Key, ScheduleTable] = Field(default_factory=dict)
+    window: Mapping[Key, Window] = Field(default_factory=dict)
     reports: Path | None = None
     """A folder for the HTML file of each report; none: no file."""
     data: Path = Path("rota-data")
@@ -150,6 +162,25 @@ class Settings(Section):
         if self.clock.factor != 1 and real:
             raise ValueError(f"clock.factor is for simulated pools; {', '.join(real)} is not on a loopback address")
         return self
+
+    @model_validator(mode="after")
+    def _schedules_and_windows_name_what_is_there(self) -> Settings:
+        tags = self.tags
+        for key, schedule in self.schedule.items():
+            if stranger := strangers(schedule, tags):
+                raise ValueError(f"schedule.{key}: {stranger.rstrip('.')}")
+        asked = {f"pool.{key}": access.policy.window for key, access in self.pool.items()}
+        asked |= {f"schedule.{key}": schedule.policy.get("window", "") for key, schedule in self.schedule.items()}
+        for place, window in asked.items():
+            if window and window not in self.window:
+                listed = ", ".join(self.window) or "none"
+                raise ValueError(f"{place}.policy.window: there is no window {window!r} (windows: {listed})")
+        return self
+
+    @property
+    def tags(self) -> Mapping[str, tuple[str, ...]]:
+        """Each pool's tags."""
+        return {key: access.tags for key, access in self.pool.items()}
 
 
 def is_loopback(url: str) -> bool:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from shared import settings
 from shared.domain.policy import Policy, unsupported
+from shared.domain.window import Window
 
 SHOWN: dict[str, type[BaseModel]] = {
     "": settings.Settings,
@@ -19,8 +20,10 @@ SHOWN: dict[str, type[BaseModel]] = {
     "pool.lab": settings.PoolAccess,
     "mail.team": settings.MailDestination,
     "webhook.chat": settings.WebhookDestination,
+    "schedule.monthly": settings.ScheduleTable,
+    "window.night": Window,
 }
-UNSHOWN = {"clock", "pool", "mail", "webhook", "policy", "password", "password_env"}
+UNSHOWN = {"clock", "pool", "mail", "webhook", "schedule", "window", "policy", "password", "password_env"}
 """Tables of their own, the simulator's clock, and what stands in the opening words."""
 
 
@@ -49,6 +52,7 @@ def test_every_line_that_is_commented_out_is_good_too(example: str, tmp_path: Pa
     read = settings.read(file, {})
     assert set(read.mail) == {"team"}
     assert set(read.webhook) == {"chat"}
+    assert (set(read.schedule), set(read.window)) == ({"monthly"}, {"night"})
     assert unsupported(read.pool["lab"].policy) is None
 
 
@@ -66,6 +70,8 @@ def test_what_is_commented_out_shows_the_default(example: str) -> None:
     assert _changed(Policy, policy) == {"strategies"}
     assert _changed(settings.PoolAccess, _table(shown, "pool.lab")) <= {"policy", "password_file", "ca_file"}
     assert _changed(settings.BusSettings, shown["bus"]) == {"url"}
+    assert _changed(settings.ScheduleTable, _table(shown, "schedule.monthly")) == {"zone", "pools", "policy"}
+    assert _changed(Window, _table(shown, "window.night")) == {"zone"}
 
 
 def _table(tables: dict[str, Any], place: str) -> dict[str, Any]:
@@ -77,4 +83,5 @@ def _table(tables: dict[str, Any], place: str) -> dict[str, Any]:
 def _changed(model: type[BaseModel], shown: dict[str, Any]) -> set[str]:
     """Settings whose shown value differs from the default; those without a default are not asked about."""
     fields = model.model_fields
-    return {key for key, value in shown.items() if not fields[key].is_required() and fields[key].default != value}
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in shown.items()}
+    return {key for key, value in given.items() if not fields[key].is_required() and fields[key].default != value}
