@@ -140,6 +140,9 @@ class FakePool:
     async def mark(self, key: str, text: str | None) -> None:
         """A note is no act."""
 
+    async def note(self, key: str, text: str) -> bool:
+        return True
+
     async def database(self) -> bytes:
         return b""
 
