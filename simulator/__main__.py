@@ -10,6 +10,7 @@ import sys
 
 from simulator import coverage
 from simulator.description import WORLD
+from simulator.faults import UnknownFault
 from simulator.loopback import NoAddress
 from simulator.simulation import running
 from simulator.worldfile import WorldError, shipped
@@ -72,7 +73,7 @@ def main(told: list[str]) -> int:
         return 2
     try:
         asyncio.run(serve(options))
-    except (WorldError, NoAddress) as wrong:
+    except (WorldError, NoAddress, UnknownFault) as wrong:
         tell(str(wrong))
         return 2
     return 0

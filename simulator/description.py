@@ -253,3 +253,4 @@ class WorldSpec:
 
 
 WORLD = section(WorldSpec)
+GENERATED = map_of(Kind(plain((int, float), "a number"), {"type": "number"}))

@@ -54,7 +54,9 @@ def hosts(site: Site) -> set[str]:
 
 
 def guests(site: Site) -> set[str]:
-    return {record["name_label"] for _, record in site.world.all("VM")}
+    """The VMs there are, and those that the world file says will appear."""
+    later = {str(told["name"]) for told in site.spec.faults if told.get("kind") == "vm_appears" and "name" in told}
+    return {record["name_label"] for _, record in site.world.all("VM")} | later
 
 
 def srs(site: Site) -> set[str]:
@@ -66,7 +68,7 @@ def strike(site: Site, kind: str, words: dict[str, Any]) -> None:
     site.journal.write("fault", fault=kind, **told)
     if kind in ARMED:
         faulttable.arm(site, kind, words)
-    else:
+    elif "vm" not in words or any(record["name_label"] == words["vm"] for _, record in site.world.all("VM")):
         FAULTS[kind](site, words)
 
 

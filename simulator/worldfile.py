@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from simulator import profiles
-from simulator.description import WORLD, WorldSpec, Wrong
+from simulator.description import GENERATED, WORLD, WorldSpec, Wrong, inside
+from simulator.generate import generate
 
 WORLDS = Path(__file__).parent / "worlds"
 Lines = dict[tuple[str | int, ...], int]
@@ -70,7 +71,7 @@ def number(node: Any, path: tuple[str | int, ...], lines: Lines) -> None:
 
 def described(told: Any, lines: Lines, file: str) -> WorldSpec:
     try:
-        spec: WorldSpec = WORLD.read(told)
+        spec: WorldSpec = WORLD.read(expanded(told))
         whole(spec)
     except Wrong as wrong:
         place = wrong.path
@@ -79,6 +80,15 @@ def described(told: Any, lines: Lines, file: str) -> WorldSpec:
         at = f"{file}, line {lines[place]}" if lines else file
         raise WorldError(f"{at}: {spoken(wrong.path)} {wrong.sentence}.") from None
     return spec
+
+
+def expanded(told: Any) -> Any:
+    """A file that says `generate` gets hosts and VMs made for it; what it says itself stands."""
+    if not isinstance(told, dict) or "generate" not in told:
+        return told
+    words = inside("generate", GENERATED.read, told["generate"])
+    rest = {key: value for key, value in told.items() if key != "generate"}
+    return {**generate(**words), **rest}
 
 
 def spoken(path: tuple[str | int, ...]) -> str:

@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from simulator.build import build
+from simulator.clock import Clock, ManualDrive
+from simulator.faults import order
+from simulator.journal import Journal
+from simulator.memory import free
 from simulator.values import GIB
 from simulator.worldfile import WorldError, load, shipped
 
@@ -63,8 +68,26 @@ def test_a_file_that_is_not_there_is_told_by_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_every_world_that_ships_can_be_loaded(name: str) -> None:
-    assert load(name).hosts
+def test_every_world_that_ships_can_be_built_and_its_faults_ordered(name: str) -> None:
+    clock = Clock(ManualDrive())
+    spec = load(name)
+    site = build(spec, clock, Journal(clock), "0", [f"127.0.0.{n}" for n, _ in enumerate(spec.hosts, 1)])
+    for fault in spec.faults:
+        order(site, dict(fault))
+    running = [vm for vm in spec.vms if vm.state == "running"]
+    assert sum(len(site.guests(host)) for host in site.machines) >= len(running)
+    for machine in site.machines.values():
+        assert free(site.world, machine.ref) >= 0
+
+
+def test_a_world_can_be_made_from_a_seed() -> None:
+    """The same seed gives the same world, another another; the hosts are filled to the share that was asked for."""
+    one, same, other = (load({"generate": {"hosts": 4, "vms": 40, "memory_share": 0.5, "seed": n}}) for n in (1, 1, 2))
+    assert one == same
+    assert one != other
+    memory = sum(host.memory for host in one.hosts)
+    used = sum(vm.memory for vm in one.vms)
+    assert 0.35 < used / memory < 0.55
 
 
 def test_the_demos_hosts_have_room_for_their_own_vms_and_all_of_one_others() -> None:
