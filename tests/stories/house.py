@@ -64,6 +64,12 @@ class House:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
+    async def forget(self) -> None:
+        """The bus and everything on it is lost; a new one stands in its place, with nothing in its journal."""
+        await self.bus.close()
+        self.server = memory.MemoryServer()
+        self.bus = memory.MemoryBus(self.server, "story")
+
     async def order(self, command: commands.Command, id: str = "order-1", by: str = "ann@desk") -> str:
         """Give an order; returns the id of the run that it would start."""
         await self.bus.append(wire.command_message(command, by=by), id=id)

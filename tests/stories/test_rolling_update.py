@@ -138,3 +138,41 @@ def test_a_read_only_pool_is_never_changed(tmp_path: Path) -> None:
         assert changed(house) == []
 
     tell(story, tmp_path, world="small", pool={"read_only": True}, staff=["planner", "executor"])
+
+
+def test_a_pool_can_be_undone_by_a_rota_whose_journal_is_lost(tmp_path: Path) -> None:
+    """Everything of Rota's dies in the middle of emptying and its bus is gone: a new one refuses the pool with the
+    holder's name, and undoes from what stands in the pool alone."""
+
+    async def story(house: House) -> None:
+        first = await house.order(START)
+        await house.until("turn_planned")
+        while not any(line["kind"] == "host" and line.get("state") == "disabled" for line in house.sim.journal):
+            await asyncio.sleep(1)
+        for name in [*house.tasks]:
+            await house.dismiss(name)
+        await house.forget()
+
+        for service in ("planner", "executor", "watcher"):
+            house.employ(service)
+        await house.order(START, id="order-2")
+        refused = await house.until("run_ended")
+        assert isinstance(refused, facts.RunEnded)
+        assert f"run {first}, ordered by ann@desk" in refused.sentence
+
+        run = await house.order(commands.UndoPool(pool="lab"), id="undo-1")
+        ended = await house.until(f"{run}.run.run_ended")
+        assert isinstance(ended, facts.RunEnded)
+        assert ended.outcome == "succeeded", ended
+        state = house.sim.state()
+        assert all(host["enabled"] for host in state["hosts"].values())
+        begun = {
+            line["setting"]: line["value"] for line in house.sim.journal if line["kind"] == "pool" and not line["t"]
+        }
+        now: dict[str, Any] = {}
+        for line in house.sim.journal:
+            if line["kind"] == "pool":
+                now[line["setting"]] = line["value"]
+        assert {key: value for key, value in now.items() if value is not None} == begun
+
+    tell(story, tmp_path)
