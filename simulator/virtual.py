@@ -123,9 +123,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def parked(self, peer: Any) -> Iterator[None]:
         """While open, an answer to `peer` waits for time to pass, so a thread behind that peer holds nothing.
 
-        Peers that are connections of this very loop never held anything, and change nothing.
+        Peers that are connections of this very loop never held anything, and change nothing. (One that is closed is
+        none any more: the system may have given its port to a thread.)
         """
-        outside = peer not in self._own
+        own = self._own.get(peer)
+        outside = own is None or own.is_closing()
         self._parked += outside
         try:
             yield

@@ -68,6 +68,23 @@ def test_a_thread_that_waits_for_an_answer_lets_time_pass() -> None:
     assert run_virtual(story()) == (b"done\n", 50.0)
 
 
+def test_a_thread_that_was_given_the_port_of_a_closed_connection_lets_time_pass_too() -> None:
+    """A connection of the loop's own that is closed and not forgotten yet is not taken for the thread's."""
+    async def story() -> float:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        transport, _ = await loop.create_connection(asyncio.Protocol, *server.sockets[0].getsockname())
+        port = transport.get_extra_info("sockname")
+        transport.abort()
+        with loop.hold(), loop.parked(port):
+            await asyncio.sleep(5)
+        server.close()
+        return loop.time()
+
+    assert run_virtual(story()) == 5.0
+
+
 def test_bytes_between_two_ends_in_one_loop_are_not_overtaken() -> None:
     """Three hundred round trips over a real socket take no virtual time, though a timer waits to be jumped to."""
     async def story() -> float:
