@@ -39,10 +39,10 @@ def say(line: str) -> None:
 
 
 def _in_process(seed: int) -> list[Outcome]:
-    blows = in_process.blows()
-    blows = sample(blows, int(os.environ.get("CASES", len(blows))), seed)
-    say(f"{len(blows)} cases in process:")
-    return _campaign({str(blow): blow for blow in blows}, in_process.outcome, "in-process", ONE_CASE)
+    cases = in_process.cases(int(os.environ.get("STORMS", "600")))
+    cases = sample(cases, int(os.environ.get("CASES", len(cases))), seed)
+    say(f"{len(cases)} cases in process:")
+    return _campaign({str(case): case for case in cases}, in_process.outcome, "in-process", ONE_CASE)
 
 
 def _real(seed: int) -> list[Outcome]:

@@ -6,9 +6,9 @@ Values only. Who strikes is `frail`'s, what is expected afterwards `in_process`'
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 Kind = Literal["kill", "stall", "cut", "server"]
 When = Literal["before", "after"]
@@ -36,38 +36,87 @@ class Blow:
 
     kind: Kind
     call: Call
-    replicas: int
     seconds: float = 0.0
 
     def __str__(self) -> str:
         lasting = f" for {self.seconds:g} s" if self.seconds else ""
-        return f"{self.kind}{lasting} {self.call}, {self.replicas} of each"
+        return f"{self.kind}{lasting} {self.call}"
 
+
+@dataclass(frozen=True, slots=True, order=True)
+class Case:
+    """One run: how many replicas of each service, which blows fall, and which trouble the pool itself has (a name of
+    `TROUBLES`). `usual` is how many simulated seconds such a run takes without blows."""
+
+    replicas: int
+    blows: tuple[Blow, ...] = ()
+    trouble: str = ""
+    usual: float = field(default=0.0, compare=False)
+
+    def __str__(self) -> str:
+        told = [f"{self.replicas} of each", *map(str, self.blows), *([self.trouble] if self.trouble else [])]
+        return ", ".join(told)
+
+    @property
+    def kind(self) -> str:
+        """What its row in the table is called."""
+        if len(self.blows) == 1 and not self.trouble:
+            return f"{self.blows[0].kind} {self.blows[0].call.service}"
+        return f"storms{', trouble in the pool' if self.trouble else ''}"
+
+
+SHORT, LONGER_THAN_ACK_WAIT, LONG = 1.5, 13.0, 1200.0
+"""Seconds that a pause, a cut or a bus's death lasts; a step whose executor is silent is given away after 2."""
 
 HEARTBEATS = frozenset({"working", "say"})
 """Done every moment while a step is in hand, and of no consequence: nothing is struck there."""
 
 
-def kills(calls: Iterable[Call], replicas: int) -> list[Blow]:
-    """Every service is killed at every call."""
-    return [Blow("kill", call, replicas) for call in calls]
+def singles(calls: Sequence[Call], replicas: int, usual: float) -> list[Case]:
+    """One blow each: every service is killed at every call; executors and planners stand still, or are cut off, longer
+    than the bus waits, two of them also for twenty minutes; the bus dies."""
+    deciders = [call for call in calls if call.service in ("executor", "planner")]
+    pauses = (LONGER_THAN_ACK_WAIT,) if replicas == 1 else (LONGER_THAN_ACK_WAIT, LONG)
+    blows = [Blow("kill", call) for call in calls]
+    blows += [Blow("stall", call, seconds) for call in deciders for seconds in pauses]
+    blows += [Blow("cut", call, pauses[-1]) for call in deciders]
+    blows += [Blow("server", call, SHORT) for call in deciders if "." not in call.doing and replicas == 1]
+    return [Case(replicas, (blow,), "", usual) for blow in blows]
 
 
-def stalls(calls: Iterable[Call], replicas: int, seconds: float) -> list[Blow]:
-    """Every executor's and planner's call takes longer than the bus waits for an answer."""
-    return [Blow("stall", call, replicas, seconds) for call in calls if call.service in ("executor", "planner")]
+def storm(seed: int, recorded: Mapping[int, tuple[Sequence[Call], float]]) -> Case:
+    """Several blows in one run, half of the time on a pool that has troubles of its own."""
+    chance = random.Random(f"storm {seed}")
+    replicas = chance.choice([1, 2])
+    calls, usual = recorded[replicas]
+    struck = chance.sample([call for call in calls if call.service != "reporter"], chance.randint(3, 9))
+    kinds: list[Kind] = ["kill", "kill", "kill", "stall", "cut", "server"]
+    blows = [Blow(kind, call, SECONDS[kind]) for call in struck for kind in [chance.choice(kinds)]]
+    trouble = chance.choice(sorted(TROUBLES)) if chance.random() < 0.5 else ""
+    return Case(replicas, tuple(blows), trouble, usual)
 
 
-def cuts(calls: Iterable[Call], replicas: int, seconds: float) -> list[Blow]:
-    """The line between an executor or planner and the bus breaks at each of its calls; the pool is still reached."""
-    return [Blow("cut", call, replicas, seconds) for call in calls if call.service in ("executor", "planner")]
-
-
-def deaths_of_the_bus(calls: Iterable[Call], replicas: int, seconds: float) -> list[Blow]:
-    """The bus dies at each call on it."""
-    return [Blow("server", call, replicas, seconds) for call in calls if "." not in call.doing]
-
-
-def sample(blows: Sequence[Blow], count: int, seed: int) -> list[Blow]:
+def sample(cases: Sequence[Case], count: int, seed: int) -> list[Case]:
     """So many of them, the same for the same seed, in an order that makes every beginning of it a fair sample too."""
-    return random.Random(seed).sample(sorted(blows), min(count, len(blows)))
+    return random.Random(seed).sample(sorted(cases), min(count, len(cases)))
+
+
+SECONDS: Mapping[Kind, float] = {"kill": 0.0, "stall": LONGER_THAN_ACK_WAIT, "cut": 30.0, "server": SHORT}
+
+TROUBLES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "replies to reboots are lost": ({"kind": "reply_lost", "method": "host.reboot", "times": 2},),
+    "replies to moves are lost": ({"kind": "reply_lost", "method": "VM.pool_migrate", "times": 3},),
+    "replies of updaters are lost": ({"kind": "reply_lost", "method": "host.call_plugin", "times": 2},),
+    "replies to disable and enable are lost": (
+        {"kind": "reply_lost", "method": "host.disable", "times": 2},
+        {"kind": "reply_lost", "method": "host.enable", "times": 2},
+    ),
+    "installs restart toolstacks": tuple(
+        {"kind": "install_restarts_toolstack", "host": host, "at_second": 20} for host in ("north", "south")
+    ),
+    "a toolstack restarts": ({"kind": "toolstack_restart", "host": "master", "at": 30},),
+    "a move fails": ({"kind": "migration_fails", "times": 1},),
+    "an SR is slow to come back": ({"kind": "pbd_plug_fails", "times": 2},),
+    "the updater is busy": ({"kind": "plugin_busy", "times": 3},),
+}
+"""What may be wrong with the pool itself, in the simulator's words; a run ends well all the same."""

@@ -7,11 +7,11 @@ It knows nothing of what a case is, but that it has a name and takes a bounded t
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -57,22 +57,15 @@ def carry_out(
 def _each(
     left: Sequence[tuple[str, object]], do: Callable[[Any], Outcome], at_once: int, within: float
 ) -> Iterator[Outcome]:
-    with ProcessPoolExecutor(at_once, max_tasks_per_child=AGAIN) as pool:
-        waiting = iter(left)
-        going = {pool.submit(_bounded, do, name, one, within) for name, one in _some(waiting, at_once * 2)}
-        while going:
-            ended = next(as_completed(going))
-            going.discard(ended)
-            going |= {pool.submit(_bounded, do, name, one, within) for name, one in _some(waiting, 1)}
-            yield ended.result()
+    """(A Pool: ProcessPoolExecutor can stand still for ever where `max_tasks_per_child` is set, cpython #115634.)"""
+    given = [(do, name, one, within) for name, one in left]
+    with multiprocessing.get_context("spawn").Pool(at_once, maxtasksperchild=AGAIN) as pool:
+        yield from pool.imap_unordered(_bounded, given)
 
 
-def _some(waiting: Iterator[tuple[str, object]], count: int) -> list[tuple[str, object]]:
-    return [one for _, one in zip(range(count), waiting, strict=False)]
-
-
-def _bounded(do: Callable[[Any], Outcome], name: str, one: object, within: float) -> Outcome:
+def _bounded(given: tuple[Callable[[Any], Outcome], str, object, float]) -> Outcome:
     """A case in a worker process; one that does not end is told as such."""
+    do, name, one, within = given
 
     def late(*_: object) -> None:
         raise TimeoutError(f"The case did not end within {within:g} s of real time.")

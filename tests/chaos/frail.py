@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -87,16 +87,16 @@ class Replica:
 
 @dataclass
 class Frail:
-    """The services of a house, one or two of each, and the blow that one of them will get. `calls` is every call that
-    was made, in order; `crashed` what ended by itself."""
+    """The services of a house, one or two of each, and the blows that they will get, `struck` of them so far.
+    `calls` is every call that was made, in order; `crashed` what ended by itself."""
 
     house: House
-    blow: Blow | None
+    blows: Mapping[Call, Blow]
     chance: random.Random
     log: BoundLogger
     calls: list[Call] = field(default_factory=list)
     crashed: list[str] = field(default_factory=list)
-    struck_at: float | None = None
+    struck: int = 0
     _counts: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     _replicas: list[Replica] = field(default_factory=list)
     _others: set[asyncio.Task[None]] = field(default_factory=set)
@@ -160,9 +160,9 @@ class Frail:
         self._counts[place] += 1
         call = Call(replica.service, doing, about, self._counts[place], when)
         self.calls.append(call)
-        if self.blow is not None and call == self.blow.call:
-            self.struck_at = self.house.clock.now()
-            self._strike(replica, self.blow)
+        if (blow := self.blows.get(call)) is not None:
+            self.struck += 1
+            self._strike(replica, blow)
             await replica.awake.wait()
         if not replica.alive:
             raise Struck

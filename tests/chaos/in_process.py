@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from structlog.stdlib import BoundLogger
 
 from cli import judge
 from shared.domain import commands, facts
-from tests.chaos import blows as of
-from tests.chaos.blows import Blow, Call
+from tests.chaos import blows
+from tests.chaos.blows import Call, Case
 from tests.chaos.campaign import Outcome
 from tests.chaos.frail import Frail, silent
 from tests.stories.house import SERVICES, House, tell
@@ -28,74 +29,62 @@ PATIENCE = 4 * 3600.0
 AFTERMATH = 90.0
 """Simulated seconds in which everything is left alone after the end, to see that nothing more happens."""
 
-UNDISTURBED = 495.7
-"""Simulated seconds that the run takes when nothing befalls it."""
-
-SHORT, LONGER_THAN_ACK_WAIT, LONG = 1.5, 13.0, 1200.0
-"""Seconds that a pause, a cut or a bus's death lasts; a step whose executor is silent is given away after 2."""
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of a case. `wrong` is empty when all is well; `calls` were made; `took` is simulated seconds from the
-    order to the end of the run, `struck` whether the blow fell."""
+    order to the end of the run, `struck` how many blows fell."""
 
     wrong: tuple[str, ...]
     calls: tuple[Call, ...]
     took: float
-    struck: bool
+    struck: int
     ended: bool
 
 
-def record(replicas: int) -> Verdict:
-    """A run that nothing befalls."""
-    return case(None, replicas=replicas)
+def recorded() -> dict[int, tuple[tuple[Call, ...], float]]:
+    """Runs that nothing befalls, with one and with two of each service: their calls, and how long they took."""
+    told = {replicas: tell_case(Case(replicas)) for replicas in (1, 2)}
+    return {replicas: (verdict.calls, verdict.took) for replicas, verdict in told.items()}
 
 
-def blows() -> list[Blow]:
-    """Every case there is."""
-    one, two = record(1).calls, record(2).calls
-    return [
-        *of.kills(one, 1),
-        *of.kills(two, 2),
-        *of.stalls(one, 1, LONGER_THAN_ACK_WAIT),
-        *of.stalls(two, 2, LONGER_THAN_ACK_WAIT),
-        *of.stalls(two, 2, LONG),
-        *of.cuts(one, 1, LONGER_THAN_ACK_WAIT),
-        *of.cuts(two, 2, LONG),
-        *of.deaths_of_the_bus(one, 1, SHORT),
-    ]
+def cases(storms: int) -> list[Case]:
+    """Every single blow there is, and so many storms."""
+    calls = recorded()
+    singles = [case for replicas, (some, usual) in calls.items() for case in blows.singles(some, replicas, usual)]
+    return [*singles, *(blows.storm(number, calls) for number in range(storms))]
 
 
-def case(blow: Blow | None, *, replicas: int = 0, seed: int = 0, loud: bool = False) -> Verdict:
-    """A run that one blow befalls. `loud` prints what the services log."""
+def tell_case(case: Case, *, loud: bool = False) -> Verdict:
+    """A whole run on the smallest pool. `loud` prints what the services log."""
     verdicts: list[Verdict] = []
 
     async def story(house: House) -> None:
-        verdicts.append(await _told(house, blow, replicas or (blow.replicas if blow else 1), seed, loud=loud))
+        verdicts.append(await _told(house, case, structlog.stdlib.get_logger() if loud else silent()))
 
     with tempfile.TemporaryDirectory() as folder:
         tell(story, Path(folder), world="small", staff=())
     return verdicts[0]
 
 
-def outcome(blow: Blow) -> Outcome:
+def outcome(case: Case) -> Outcome:
     """A case as a campaign wants it."""
-    verdict = case(blow)
+    verdict = tell_case(case)
     return {
-        "kind": f"{blow.kind} {blow.call.service}",
+        "kind": case.kind,
         "wrong": list(verdict.wrong),
         "struck": verdict.struck,
         "ended": verdict.ended,
-        "recovery": round(verdict.took - UNDISTURBED, 3),
+        "recovery": round(verdict.took - case.usual, 3),
     }
 
 
-async def _told(house: House, blow: Blow | None, replicas: int, seed: int, *, loud: bool) -> Verdict:
-    log = structlog.stdlib.get_logger() if loud else silent()
-    frail = Frail(house, blow, random.Random(f"{seed} {blow}"), log)
+async def _told(house: House, case: Case, log: BoundLogger) -> Verdict:
+    frail = Frail(house, {blow.call: blow for blow in case.blows}, random.Random(str(case)), log)
+    for fault in blows.TROUBLES.get(case.trouble, ()):
+        house.sim.fault(**fault)
     for service in SERVICES:
-        for _ in range(replicas):
+        for _ in range(case.replicas):
             frail.employ(service)
     began = house.clock.now()
     try:
@@ -107,7 +96,7 @@ async def _told(house: House, blow: Blow | None, replicas: int, seed: int, *, lo
         wrong += _twice(house)
     finally:
         await frail.close()
-    return Verdict(tuple(wrong), tuple(frail.calls), took, frail.struck_at is not None, not missing)
+    return Verdict(tuple(wrong), tuple(frail.calls), took, frail.struck, not missing)
 
 
 async def _until_told(house: House) -> list[str]:

@@ -21,7 +21,7 @@ def in_process_rows(outcomes: Iterable[Outcome]) -> list[Row]:
     for one in outcomes:
         by_kind[f"in process: {one.get('kind', 'unknown')}"].append(one)
     return [
-        _row(kind, sum(bool(one.get("struck")) for one in some), some, [one["recovery"] for one in some])
+        _row(kind, sum(one.get("struck", 0) for one in some), some, [one["recovery"] for one in some])
         for kind, some in sorted(by_kind.items())
     ]
 
