@@ -21,9 +21,10 @@ def plain(text: object) -> str:
 
 
 def sentence(fact: facts.Fact) -> str:
-    """What a fact says, in one sentence."""
+    """What a fact says, in one sentence: its own where it has one and the table has no better."""
     rule = _SENTENCES.get(type(fact))
-    return plain(rule(fact)) if rule else messages.fact_name(fact).replace("_", " ") + "."
+    own = str(getattr(fact, "sentence", "") or getattr(fact, "because", ""))
+    return plain(rule(fact) if rule else own) or messages.fact_name(fact).replace("_", " ") + "."
 
 
 def matters(fact: facts.Fact) -> bool:
@@ -129,39 +130,23 @@ def _report_failed(fact: facts.ReportFailed) -> str:
 _SENTENCES: Mapping[type[facts.Fact], Callable[[Any], str]] = MappingProxyType(
     {
         facts.RunRequested: _requested,
-        facts.RunRefused: lambda f: f.because,
         facts.RunPlanned: lambda f: f.forecast.sentence,
         facts.HomesNoted: lambda f: f"The homes of {count(len(f.homes), 'VM')} are noted.",
-        facts.RunBegan: lambda f: f.sentence,
         facts.TurnBegun: _began_turn,
         facts.TurnPlanned: _turn_planned,
-        facts.TurnTurnedBack: lambda f: f.because,
-        facts.TurnEnded: lambda f: f.sentence,
-        facts.StepsAdded: lambda f: f.because,
-        facts.StepsReopened: lambda f: f.because,
         facts.StepOrdered: lambda f: f.sentence or f"Ordered: {act_words(f.act)}.",
-        facts.StepTimedOut: lambda f: f.because,
-        facts.StepGaveUp: lambda f: f.because,
         facts.StepSkipped: lambda f: f"{f.step} is left out: {f.because}",
         facts.StepRetried: lambda f: f"{f.by} asks for {f.step} to be tried again.",
-        facts.WaitBegan: lambda f: f.because,
-        facts.WaitOver: lambda f: f.because,
-        facts.HostSkipped: lambda f: f.because,
-        facts.MasterNoted: lambda f: f.because,
-        facts.HostLost: lambda f: f.because,
-        facts.RunHeld: lambda f: f"Held, a person is needed: {f.because}",
+        facts.RunHeld: lambda f: f"{f.by} holds the run: {f.because}" if f.by else f"A person is needed: {f.because}",
         facts.RunPaused: lambda f: f"{f.by} paused the run.",
         facts.RunResumed: lambda f: f"{f.by} lets the run go on.",
         facts.RunCancelling: _cancelling,
         facts.SettingOwed: lambda f: f"Owed: {f.setting}. {f.because} {f.condition} By hand: {f.command}",
         facts.SettingPaid: lambda f: f"{f.setting} was owed and is put back.",
-        facts.RunFinishing: lambda f: f.sentence,
         facts.OrderAnswered: _answered,
-        facts.RunEnded: lambda f: f.sentence,
         facts.ForecastRequested: lambda f: f"{f.by} asked for a forecast of {f.pool}.",
         facts.ForecastStepOrdered: lambda f: f"Ordered: {act_words(f.act)}.",
         facts.ForecastMade: lambda f: f.forecast.sentence,
-        facts.ForecastFailed: lambda f: f.because,
         facts.StepStarted: lambda f: f"{f.by} has {f.step} in hand.",
         facts.StepProgressed: lambda f: f.sentence or f"{f.step} is {f.share:.0%} done.",
         facts.StepSucceeded: _succeeded,
@@ -174,8 +159,6 @@ _SENTENCES: Mapping[type[facts.Fact], Callable[[Any], str]] = MappingProxyType(
         facts.MasterChanged: lambda f: f"{f.host} is the master, at {f.address}.",
         facts.ReportSent: lambda f: f"The report ({f.occasion}) reached {f.destination}.",
         facts.ReportFailed: _report_failed,
-        facts.OrderRefused: lambda f: f.because,
-        facts.MessageRejected: lambda f: f.because,
     }
 )
 
@@ -224,6 +207,9 @@ _ACTS: Mapping[type[object], Callable[[Any], str]] = MappingProxyType(
         acts.Survey: lambda a: "read the whole pool",
         acts.ChangePoolSetting: lambda a: f"switch off {a.setting} for the run",
         acts.RestorePoolSetting: lambda a: f"put back {a.setting}",
+        acts.ClaimPool: lambda a: "claim the pool for this run",
+        acts.ReleasePool: lambda a: "give up this run's claim on the pool",
+        acts.DumpDatabase: lambda a: "keep a copy of the pool's database",
         acts.DisableHost: lambda a: f"disable {a.host}",
         acts.MigrateVM: lambda a: f"move {a.vm} from {a.away_from} to {a.to}",
         acts.EvacuateRest: lambda a: f"see that {a.host} is empty",
@@ -244,6 +230,7 @@ _RESULTS: Mapping[type[object], Callable[[Any], str]] = MappingProxyType(
         acts.Moved: _moved,
         acts.Swept: lambda r: f"moved {', '.join(str(vm) for vm in r.vms)}" if r.vms else "nothing was left on it",
         acts.Checked: lambda r: " ".join(r.repaired) if r.repaired else "everything is as it should be",
+        acts.Dumped: lambda r: f"kept a copy of {size_words(r.size)}" if r.name else "no copy was kept",
         acts.Done: lambda r: "it was so already" if r.already else "done",
     }
 )
