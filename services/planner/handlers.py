@@ -145,6 +145,8 @@ class Planner:
     ) -> orders.Answer:
         if isinstance(command, commands.UndoPool):
             return orders.undo(book, given)
+        if command.not_after and self._context.clock.now() > command.not_after:
+            return orders.too_late(book, command, given)
         return orders.start(book, command, given, self._context.settings.pool[book.pool].policy)
 
     async def _started_before(self, book: books.Book, given: orders.Given) -> bool:

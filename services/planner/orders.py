@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from pydantic import ValidationError
@@ -56,6 +57,14 @@ def start(book: Book, command: commands.StartRun, given: Given, owner: Policy) -
         survey=survey,
     )
     return Answer((requested,))
+
+
+def too_late(book: Book, command: commands.StartRun, given: Given) -> Answer:
+    """Refuse to start a run whose order says that it is too late for it now, at nine in the morning for example."""
+    by_then = f"{datetime.fromtimestamp(command.not_after, UTC):%a %d %b %Y %H:%M} UTC"
+    because = f"The order was to be taken up by {by_then}, and no planner was there in time; nothing was started."
+    run = names.run_id(book.pool, given.order)
+    return Answer((facts.RunRefused(pool=book.pool, run=run, order=given.order, by=given.by, because=because),))
 
 
 def _not_yet(command: commands.StartRun) -> str:

@@ -387,9 +387,10 @@ class _Graph:
             acts.RebootHost(host), f"Reboot {host.name}.", (noted, "its boot time and clock are on record"), *kept
         )
         back = self.add(acts.AwaitHost(host), f"Wait until {host.name} is back.", (reboot, "it was told to reboot"))
+        expected = tuple(Package(one.name, one.version, one.release) for one in self.host.updates or ())
         attached = tuple(Named(sr, self.snapshot.sr_name(sr)) for sr in self.host.attached)
         gate = self.add(
-            acts.CheckGate(host, attached, self.host.versions, self.policy.updates),
+            acts.CheckGate(host, attached, self.host.versions, self.policy.updates, expected),
             f"See that {host.name} has its storage and runs what was installed.",
             (back, "it is back"),
         )

@@ -141,13 +141,15 @@ class AwaitHost:
 
 @dataclass(frozen=True, slots=True)
 class CheckGate:
-    """After a reboot: the PBDs that were attached are plugged again, no update is left, the new kernel and Xen run.
-    `attached` are SRs by uuid and name; `versions` what the host ran before."""
+    """After a reboot: the PBDs that were attached are plugged again, what was to be installed is, the new kernel and
+    Xen run. `attached` are SRs by uuid and name; `versions` what the host ran before; `expected` the updates that waited
+    when the turn was planned. What was published since waits for the next run."""
 
     host: Named
     attached: tuple[Named, ...] = ()
     versions: Versions = Versions()
     updates: bool = True
+    expected: tuple[Package, ...] = ()
     kind: Literal["check_gate"] = "check_gate"
 
 

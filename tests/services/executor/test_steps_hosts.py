@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from shared.domain import acts
@@ -157,15 +159,30 @@ def test_what_its_owner_took_away_is_no_gate() -> None:
     story(run, hosts=UPDATED)
 
 
-def test_a_gate_holds_while_updates_are_left() -> None:
+def test_a_gate_holds_while_an_update_is_left_that_was_to_be_installed() -> None:
     """Unless the run is a rolling reboot."""
 
     async def run(pool: Simulated) -> None:
+        session = await pool.login("look")
+        waiting = await session.offered(pool["porthos"])
+        await session.close()
         with pytest.raises(GiveUp, match="is still offered kernel, "):
-            await pool.do(gate(pool))
+            await pool.do(replace(gate(pool), expected=waiting))
         await pool.do(gate(pool, updates=False))
 
     story(run, srs=NFS)
+
+
+def test_what_was_published_since_the_installation_is_told_and_holds_nothing() -> None:
+    """The mirror went on; those packages wait for the next run."""
+
+    async def run(pool: Simulated) -> None:
+        pool.simulation.fault("publish", packages=[{"name": "vim-minimal", "version": "9.1", "release": "1.xcpng8.3"}])
+        ended = await pool.do(gate(pool))
+        assert isinstance(ended.result, acts.Checked)
+        assert "published since" in ended.result.repaired[0]
+
+    story(run, srs=NFS, hosts=UPDATED)
 
 
 def test_a_gate_holds_when_the_old_xen_still_runs() -> None:
