@@ -65,7 +65,8 @@ class Schedule(BaseModel):
 
 
 class Standing(BaseModel):
-    """A schedule as an order left it, kept in KV ROTA_SCHEDULES; `schedule` None: deleted. `since` is pool time."""
+    """A schedule as an order left it, kept in KV ROTA_SCHEDULES; `schedule` None: deleted. `since` is pool time;
+    `ordered_at` is when the bus stored that order (machine time), so that one delivered late undoes no later one."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -73,6 +74,7 @@ class Standing(BaseModel):
     since: float
     order: Name
     by: Name
+    ordered_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

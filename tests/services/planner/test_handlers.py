@@ -75,6 +75,22 @@ async def test_a_second_start_is_refused_with_the_name_of_the_first() -> None:
     assert first in refused.because
 
 
+async def test_an_order_that_is_taken_up_too_late_starts_nothing() -> None:
+    """A schedule's order of two in the morning waited for a planner until nine: refused, under its own id."""
+    cast = Cast(Play(SMALL))
+    async with cast.going():
+        await cast.order(commands.StartRun(pool="lab", not_after=cast.clock.now() - 1))
+        refused = await cast.until("run_refused")
+        await cast.order(commands.StartRun(pool="lab", not_after=cast.clock.now() + 3600), id="order-2")
+        requested = await cast.until("run_requested")
+
+    assert isinstance(refused, facts.RunRefused)
+    assert refused.order == "order-1"
+    assert "no planner was there in time" in refused.because
+    assert isinstance(requested, facts.RunRequested)
+    assert requested.order == "order-2"
+
+
 async def test_an_unknown_pool_is_refused_with_the_pools_there_are() -> None:
     """No usable pool: the refusal is a system fact."""
     cast = Cast(Play(SMALL))
