@@ -15,6 +15,10 @@ from typing import NoReturn
 from cli.exits import Ending, Exit, Stop
 
 
+UNBROKEN = 1000
+"""Columns where stdout is no terminal: a sentence stays on one line for whoever reads it there."""
+
+
 def run(verb: Callable[[], Coroutine[object, object, Ending]], *, as_json: bool, interrupted: str = "") -> NoReturn:
     """Run a verb, print its ending, and leave with its status. `interrupted` is said after Ctrl-C."""
     try:
@@ -45,9 +49,9 @@ def show(*renderables: object) -> None:
     """Tables and lines on stdout; plain text where it is no terminal."""
     from rich.console import Console
 
-    console = Console(highlight=False, markup=False, soft_wrap=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(highlight=False, markup=False, width=160)
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=UNBROKEN)
     for one in renderables:
         console.print(one)
 

@@ -35,7 +35,7 @@ LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="childre
 def environment(**more: str) -> dict[str, str]:
     """The environment of a process of ours: no bus and no settings of somebody else."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("ROTA_")}
-    return {**kept, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "160", **more}
+    return {**kept, "PYTHONPATH": str(REPOSITORY), **more}
 
 
 def end(process: subprocess.Popen[Any], within: float = 30.0) -> int:
