@@ -123,8 +123,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def parked(self, peer: Any) -> Iterator[None]:
         """While open, an answer to `peer` waits for time to pass, so a thread behind that peer holds nothing.
 
-        Peers that are connections of this very loop never held anything, and change nothing. (One that is closed is
-        none any more: the system may have given its port to a thread.)
+        A peer is both ends of its connection, the far one first: the system gives one port to connections to different
+        addresses. Those of this very loop never held anything, and change nothing; one that is closed is none of its
+        own any more, because its port may have been given to a thread.
         """
         own = self._own.get(peer)
         outside = own is None or own.is_closing()
@@ -149,7 +150,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     async def create_connection(self, *args: Any, **kwargs: Any) -> Any:
         """As asyncio's; remembers the connection as one of our own."""
         transport, protocol = await super().create_connection(*args, **kwargs)
-        self._own[transport.get_extra_info("sockname")] = transport
+        self._own[transport.get_extra_info("sockname"), transport.get_extra_info("peername")] = transport
         return transport, protocol
 
     async def shutdown_default_executor(self, *args: Any) -> None:

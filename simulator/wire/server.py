@@ -113,7 +113,9 @@ class Doorway:
 
 
 def peer_of(request: web.BaseRequest) -> Any:
-    return request.transport.get_extra_info("peername") if request.transport is not None else None
+    """Both ends of the connection that a request came through, as the client names them: its own first."""
+    transport = request.transport
+    return (transport.get_extra_info("peername"), transport.get_extra_info("sockname")) if transport else None
 
 
 def reply(text: str, content_type: str) -> web.Response:

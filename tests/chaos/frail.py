@@ -24,7 +24,7 @@ from shared.service import Context
 from simulator import loopback
 from simulator.virtual import VirtualLoop
 from simulator.wire.gets import not_found
-from simulator.wire.server import Doorway
+from simulator.wire.server import Doorway, peer_of
 from tests.chaos.blows import HEARTBEATS, Blow, Call, When
 from tests.stories.house import SERVICES, House
 
@@ -46,7 +46,7 @@ class Door(Doorway):
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         method = _method(await request.read())
         loop = cast("VirtualLoop", asyncio.get_running_loop())
-        peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+        peer = peer_of(request)
         try:
             with loop.parked(peer):
                 await self.touch("before", method, self.machine.name)

@@ -68,17 +68,21 @@ def test_a_thread_that_waits_for_an_answer_lets_time_pass() -> None:
     assert run_virtual(story()) == (b"done\n", 50.0)
 
 
-def test_a_thread_that_was_given_the_port_of_a_closed_connection_lets_time_pass_too() -> None:
-    """A connection of the loop's own that is closed and not forgotten yet is not taken for the thread's."""
+@pytest.mark.parametrize("other", ["closed", "to another address"])
+def test_a_thread_lets_time_pass_though_a_connection_of_the_loop_has_the_same_port(other: str) -> None:
+    """One that is closed and not forgotten, or goes elsewhere from the same port, is not taken for the thread's."""
     async def story() -> float:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
-        transport, _ = await loop.create_connection(asyncio.Protocol, *server.sockets[0].getsockname())
-        port = transport.get_extra_info("sockname")
-        transport.abort()
-        with loop.hold(), loop.parked(port):
+        there = server.sockets[0].getsockname()
+        transport, _ = await loop.create_connection(asyncio.Protocol, *there)
+        here = transport.get_extra_info("sockname")
+        if other == "closed":
+            transport.abort()
+        with loop.hold(), loop.parked((here, there if other == "closed" else ("127.0.0.2", there[1]))):
             await asyncio.sleep(5)
+        transport.abort()
         server.close()
         return loop.time()
 
