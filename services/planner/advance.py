@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.planner import beginning, ending, failing, turning
+from services.planner import beginning, ending, failing, stepping, turning
 from services.planner.view import Rule, Snapshots, View
 from shared.domain import acts, commands, facts
 from shared.domain.book import Book
@@ -38,7 +38,7 @@ def decide(book: Book, now: float, snapshots: Snapshots) -> Decision:
     """
     run = book.open
     if run is None:
-        return Decision(book.after, sentence=f"No run has pool {book.pool}.")
+        return _at_rest(book, now)
     view = View(book, run, now, snapshots)
     sentence, wakes = "", []
     for rule in RULES:
@@ -52,6 +52,18 @@ def decide(book: Book, now: float, snapshots: Snapshots) -> Decision:
             wakes.append(said.wake_at)
     wake = min(wakes, default=None)
     return Decision(book.after, (), outstanding(run), (), sentence, wake)
+
+
+def _at_rest(book: Book, now: float) -> Decision:
+    """No run has the pool: nothing is done, but what is owed is tried again from time to time."""
+    due = ending.due(book, now)
+    if due is None:
+        return Decision(book.after, sentence=f"No run has pool {book.pool}.")
+    if due > now:
+        wait = stepping.duration(due - now)
+        return Decision(book.after, sentence=f"{', '.join(book.owed)} is owed, and tried again in {wait}.", wake_at=due)
+    asked = ending.pay(book, now)
+    return Decision(book.after, (asked,), sentence=f"Trying again: {asked.reason}.")
 
 
 def outstanding(run: Run) -> tuple[commands.DoStep, ...]:

@@ -33,8 +33,8 @@ def plan(view: View) -> Said | None:
     snapshot = view.snapshots.get(survey.result.snapshot)
     if snapshot is None:
         return Said(wants=(survey.result.snapshot,))
-    if view.run.purpose == "undo":
-        return _undo(view, survey.result.snapshot, snapshot)
+    if view.run.purpose != "update":
+        return _put_back(view, survey.result.snapshot, snapshot)
     ours = frozenset({view.run.id, *view.book.ended})
     claimed = claims.foreign(snapshot, ours)
     if claimed is not None:
@@ -66,10 +66,15 @@ def plan(view: View) -> Said | None:
     return Said((planned, *noted), sentence=shown.sentence)
 
 
-def _undo(view: View, name: str, snapshot: PoolSnapshot) -> Said:
-    """A run that only puts back what is noted in the pool itself, whoever noted it."""
-    restore, warnings = claims.undoing(snapshot)
-    claim = snapshot.settings.notes.get(claims.CLAIM, "")
+def _put_back(view: View, name: str, snapshot: PoolSnapshot) -> Said:
+    """A run that only puts back: what is noted in the pool itself, whoever noted it, or what is owed."""
+    if view.run.purpose == "pay":
+        owed = [one.act for one in view.book.owed.values()]
+        restore = [act for act in owed if isinstance(act, (acts.RestorePoolSetting, acts.EnableHost))]
+        warnings, claim = list[str](), ""
+    else:
+        restore, warnings = claims.undoing(snapshot)
+        claim = snapshot.settings.notes.get(claims.CLAIM, "")
     if not restore and not claim:
         sentence = f"Nothing of Rota's is noted on pool {snapshot.name}; there is nothing to undo."
         return Said((ended(view, "succeeded", sentence, warnings=tuple(warnings)),), sentence=sentence)
@@ -82,7 +87,7 @@ def _undo(view: View, name: str, snapshot: PoolSnapshot) -> Said:
         warnings=tuple(warnings),
         settings=tuple(step.why for step in planning.always_steps(restore, claim)),
         seconds=60.0,
-        digest="undo",
+        digest=view.run.purpose,
         sentence=sentence,
     )
     planned = facts.RunPlanned(
@@ -100,5 +105,8 @@ def begin(view: View) -> Said | None:
     """A planned run begins."""
     if view.run.state is not RunState.PLANNED or view.run.forecast is None or view.run.cancel:
         return None
+    if view.run.purpose != "update":
+        finishing = facts.RunFinishing(**view.ids, sentence=view.run.forecast.sentence)
+        return Said((finishing,), sentence=finishing.sentence)
     sentence = view.run.forecast.sentence
     return Said((facts.RunBegan(**view.ids, sentence=sentence),), sentence=sentence)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from services.planner import stepping
+from services.planner import planning, stepping
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts
-from shared.domain.run import RESTORATION, RunState, StepState
+from shared.domain.book import Book
+from shared.domain.names import run_id
+from shared.domain.policy import Policy
+from shared.domain.run import PREPARATION, RESTORATION, RunState, StepState
+
+AFTER_A_RETURN = 120.0
+EACH = 6 * 3600.0
+"""Seconds of pool time after which what is owed is tried again: after a host's return, and in any case."""
 
 
 def paid(view: View) -> Said | None:
@@ -45,4 +52,36 @@ def _verdict(view: View) -> facts.RunEnded:
     outcome = "succeeded_with_warnings" if warnings else "succeeded"
     if run.purpose == "undo":
         return ended(view, outcome, "What was noted on the pool is put back, and the pool is free.", warnings=warnings)
+    if run.purpose == "pay":
+        still = f"Still owed: {', '.join(one.setting for one in run.owed)}." if run.owed else "What was owed is paid."
+        return ended(view, outcome, still, warnings=warnings)
     return ended(view, outcome, f"{len(done)} of {total} hosts are updated, in {took}.", warnings=warnings)
+
+
+def due(book: Book, now: float) -> float | None:
+    """When what a pool owes is tried again, pool time; None where it owes nothing.
+
+    Two minutes after a host came back since the last try, else every six hours: versions meet when hosts come back, and
+    the pool looks at them every thirty seconds (xen-api db_gc.ml detect_rolling_upgrade).
+    """
+    if not book.owed:
+        return None
+    last = max([owed.since for owed in book.owed.values()] + ([book.run.ended_at] if book.run else []))
+    back = [seen.back_at + AFTER_A_RETURN for seen in book.hosts.values() if seen.back_at > last]
+    return min([last + EACH, *back])
+
+
+def pay(book: Book, now: float) -> facts.RunRequested:
+    """The run that tries to put back what is owed."""
+    order = f"pay-{book.after}"
+    survey = planning.survey_step(PREPARATION, book.pool, updates=False, why=f"Look at pool {book.pool}.")
+    return facts.RunRequested(
+        pool=book.pool,
+        run=run_id(book.pool, order),
+        order=order,
+        by="rota",
+        policy=Policy(),
+        reason=f"{', '.join(book.owed)} is owed since an earlier run",
+        purpose="pay",
+        survey=survey,
+    )

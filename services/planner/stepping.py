@@ -101,7 +101,7 @@ def noted_before(run: Run, host: Named) -> acts.HostNoted | None:
 def _never_changed(run: Run, act: acts.RestorePoolSetting) -> bool:
     """Whether the run never even ordered the change that this would undo, and nothing is owed from before."""
     turn = run.turns.get("t00")
-    if run.purpose == "undo":
+    if run.purpose != "update":
         return False
     change = [
         step

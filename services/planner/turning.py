@@ -156,8 +156,6 @@ def next_turn(view: View) -> Said | None:
         return _finish(view) if preparation is None or not stepping.under_way(preparation) else None
     if run.state is not RunState.RUNNING or run.forecast is None:
         return None
-    if run.purpose == "undo":
-        return _finish(view)
     if preparation is None or not preparation.settled or any(turn.host for turn in run.turns.values()):
         return None
     begun = {turn.id for turn in run.closed}

@@ -85,7 +85,7 @@ def _report(pool: str, run: str, draft: Draft) -> Report:
 def _purpose(draft: Draft) -> Purpose:
     if draft.requested is None or (draft.requested.purpose == "update" and draft.requested.policy.updates):
         return "update"
-    return "undo" if draft.requested.purpose == "undo" else "reboot"
+    return "reboot" if draft.requested.purpose == "update" else "undo"
 
 
 # --- turns ------------------------------------------------------------------------------------------------------------

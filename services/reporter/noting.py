@@ -33,7 +33,7 @@ def _requested(draft: Draft, fact: facts.RunRequested, at: float) -> None:
     draft.reach("requested", "The pool is being read.", at)
     draft.plan((fact.survey,))
     what = "an update of" if fact.policy.updates else "a rolling reboot of"
-    if fact.purpose == "undo":
+    if fact.purpose != "update":
         what = "that everything is put back on"
     draft.tell(at, f"{fact.by} ordered {what} {fact.pool}{': ' + fact.reason if fact.reason else ''}.")
 

@@ -42,9 +42,9 @@ class Occasion:
 def occasion(recorded: wire.Recorded, known: Container[str] = ()) -> Occasion | None:
     """What a fact is an occasion for, or None. A refusal is laid to a pool only where that is one of the `known`."""
     name = OCCASIONS.get(type(recorded.fact))
-    if name is None:
-        return None
     fact = recorded.fact
+    if name is None or (isinstance(fact, facts.RunPlanned) and not fact.forecast.turns):
+        return None
     pool = fact.pool if isinstance(fact, facts.RunFact) else _pool(fact)
     if not isinstance(fact, facts.RunFact) and pool not in known:
         pool = NONE

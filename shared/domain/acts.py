@@ -142,8 +142,8 @@ class AwaitHost:
 @dataclass(frozen=True, slots=True)
 class CheckGate:
     """After a reboot: the PBDs that were attached are plugged again, what was to be installed is, the new kernel and
-    Xen run. `attached` are SRs by uuid and name; `versions` what the host ran before; `expected` the updates that waited
-    when the turn was planned. What was published since waits for the next run."""
+    Xen run. `attached` are SRs by uuid and name; `versions` what the host ran before; `expected` the updates that
+    waited when the turn was planned. What was published since waits for the next run."""
 
     host: Named
     attached: tuple[Named, ...] = ()

@@ -79,7 +79,8 @@ def _run_fact(book: Book, fact: facts.RunFact, at: float) -> Book:
     if isinstance(fact, facts.RunRequested):
         return book if book.open else replace(book, run=evolve.begin(fact, at))
     if isinstance(fact, facts.SettingOwed):
-        owed = Owed(fact.setting, fact.because, fact.condition, fact.command, at, fact.act)
+        since = book.owed[fact.setting].since if fact.setting in book.owed else at
+        owed = Owed(fact.setting, fact.because, fact.condition, fact.command, since, fact.act)
         book = replace(book, owed={**book.owed, fact.setting: owed})
     if isinstance(fact, facts.SettingPaid):
         book = replace(book, owed={name: owed for name, owed in book.owed.items() if name != fact.setting})

@@ -115,7 +115,8 @@ class RunFact(Fact):
 
 
 class RunRequested(RunFact):
-    """A run was ordered and the pool is its own from now on. `survey` is its first step."""
+    """A run was ordered and the pool is its own from now on. `survey` is its first step. Its `purpose`: to `update` the
+    pool, to `undo` what is noted in the pool itself, or to `pay` what an earlier run owes."""
 
     subject: ClassVar[str] = "rota.fact.run.{pool}.{run}.run.run_requested"
     order: Name
@@ -124,7 +125,7 @@ class RunRequested(RunFact):
     reason: Sentence = ""
     digest: Name = ""
     consents: tuple[Name, ...] = ()
-    purpose: Literal["update", "undo"] = "update"
+    purpose: Literal["update", "undo", "pay"] = "update"
     survey: StepPlanned
 
 

@@ -305,6 +305,56 @@ def test_a_restore_that_is_refused_is_owed_and_paid_by_the_next_run() -> None:
     assert "setting_paid" in play.names()
 
 
+def test_what_is_owed_is_tried_again_by_itself_and_paid() -> None:
+    """Nobody starts another run: six hours later it is tried, and once more, until the pool takes it."""
+    tries = iter(range(2))
+
+    def refused(play: Play, command: commands.DoStep) -> facts.StepFact | None:
+        act = command.act
+        if isinstance(act, acts.RestorePoolSetting) and act.setting == "ha" and next(tries, None) is not None:
+            debt = facts.Debt(setting="ha", condition="all hosts run one version", command="xe pool-ha-enable")
+            return failed(command, "HA cannot be switched on: versions differ.", debt=debt)
+        return None
+
+    play = Play(pool(), trouble=refused).start().play()
+    first = play.run
+    assert first.outcome == "succeeded_with_warnings"
+
+    while play.book.owed:
+        decision = advance.decide(play.book, play.now, play.snapshots)
+        assert decision.wake_at is not None
+        play.now = decision.wake_at
+        play.play()
+    assert play.world.settings.ha == HA(True, ("sr-nfs",), {}, 1)
+    assert (play.run.purpose, play.run.outcome, play.run.sentence) == ("pay", "succeeded", "What was owed is paid.")
+    assert play.now - first.ended_at >= 12 * 3600
+
+
+def test_what_is_owed_is_tried_again_when_a_host_comes_back() -> None:
+    """Two minutes after it."""
+    mended = False
+
+    def refused(play: Play, command: commands.DoStep) -> facts.StepFact | None:
+        act = command.act
+        if isinstance(act, acts.RestorePoolSetting) and act.setting == "ha" and not mended:
+            return failed(command, "HA cannot be switched on: porthos is down.")
+        return None
+
+    play = Play(pool(), trouble=refused).start().play()
+    mended = True
+    play.now += 600
+    back = facts.HostCameBack(
+        pool="lab", host="host-porthos", name="porthos", seen_at=play.now, boot_time=1.0, agent_start_time=1.0,
+        servertime=1.0,
+    )  # fmt: skip
+    play.say(back)
+    assert advance.decide(play.book, play.now, play.snapshots).wake_at == play.now + 120
+
+    play.now += 121
+    play.play()
+    assert not play.book.owed
+
+
 def test_a_vm_that_its_owner_moved_has_a_new_home() -> None:
     """A move that no order explains is a fact of life: home is where it was put."""
     moved = False
