@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import signal
 import sys
@@ -55,6 +56,7 @@ async def serve(told: argparse.Namespace) -> None:
         told.world, drive="manual" if told.manual else "wall", factor=told.factor, seed=told.seed,
         journal=told.journal, tls=told.tls, port=told.port, control_port=told.control_port, block=told.block,
     ) as simulation:
+        gc.freeze()  # the world as it starts lives as long as this process; looking through it again only delays
         sys.stdout.write(json.dumps(simulation.line()) + "\n")
         sys.stdout.flush()
         await stop.wait()

@@ -22,10 +22,12 @@ def generate(hosts: int, vms: int, memory_share: float = 0.6, seed: int = 0, **h
     """What a world file would say: VMs spread evenly, each host's memory such that they fill `memory_share` of it."""
     chance = random.Random(seed)  # noqa: S311 - must repeat
     names = [f"host-{number:02d}" for number in range(1, hosts + 1)]
-    made = [guest(chance, number, names[number % hosts]) for number in range(vms)]
     used = dict.fromkeys(names, 0)
-    for vm in made:
-        used[vm["host"]] += int(vm["memory"].split()[0]) * 103 // 100 + 1
+    made = []
+    for number in range(vms):
+        emptiest = min(names, key=lambda name: used[name])
+        made.append(guest(chance, number, emptiest))
+        used[emptiest] += int(made[-1]["memory"].split()[0]) * 103 // 100 + 1
     memory = int(max(used.values(), default=0) / memory_share) + DOM0 + OVERHEAD
     return {
         "name": f"{hosts} hosts, {vms} VMs",

@@ -63,8 +63,9 @@ def update_line(number: int, package: Package) -> dict[str, Any]:
     security = "Security" in package.changelog
     must = guidance([package])
     return {"id": update_id(package), "summary": package.summary, "description": package.changelog,
-            "special-info": "", "URL": f"https://updates.example/{number}", "type": "security" if security else "bugfix",
-            "issued": "20260101T00:00:00Z", "severity": "high" if security else "none", "livepatches": [],
+            "special-info": "", "URL": f"https://updates.example/{number}", "livepatches": [],
+            "type": "security" if security else "bugfix", "issued": "20260101T00:00:00Z",
+            "severity": "high" if security else "none",
             "guidance": {"mandatory": must, "recommended": [], "full": must}, "title": f"{package.name} {package.evr}"}
 
 

@@ -13,6 +13,7 @@ from simulator.calls import (
     migration,
     pool,
     session,
+    snapshot,
     storage,
     storage_migration,
     task,
@@ -22,7 +23,9 @@ from simulator.calls import (
 from simulator.calls.context import Handler
 from simulator.schema import newest
 
-MODULES = (session, task, event, host, evacuation, migration, vm, pool, storage, storage_migration, message, updates)
+MODULES = (
+    session, task, event, host, evacuation, migration, vm, snapshot, pool, storage, storage_migration, message, updates,
+)
 
 
 @cache

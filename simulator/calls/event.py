@@ -6,14 +6,15 @@ xen-api ocaml/xapi/xapi_event.ml: one event for an object and call, grouped mess
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from simulator.calls.context import Context
 from simulator.failure import Failure
 from simulator.site import Site
 from simulator.values import Int32
-from simulator.wire.shown import Shown
+from simulator.wire.shown import Event, Shown
+from simulator.world import Row
 
 BATCHING = 0.05
 LONGEST = 86400.0
@@ -72,47 +73,44 @@ def subscription(classes: list[str]) -> Matcher:
     single = {(cls.lower(), ref) for cls, ref in single}
     if any(not one or one.startswith("/") for one in classes):
         raise Failure("EVENT_SUBSCRIPTION_PARSE_FAILURE", next(one for one in classes if not one or one[0] == "/"))
-    return lambda cls, ref: everything or cls.lower() in whole or (cls.lower(), ref) in single
+    if everything:
+        return lambda cls, ref: True
+    return lambda cls, ref: cls.lower() in whole or (cls.lower(), ref) in single
 
 
 def diff(site: Site, since: tuple[int, int], matches: Matcher) -> dict[str, Any]:
     """Everything asked for that differs from what it was at that generation, as it is now."""
     world = site.world
     start = since[0]
-    added: list[dict[str, Any]] = []
-    modified: list[dict[str, Any]] = []
-    messages: list[dict[str, Any]] = []
-    for cls, ref in candidates(site, start, matches):
-        row = world.rows[cls].get(ref)
-        if row is None or row.modified <= start:
-            continue
-        new = row.created > start
-        event = told(row.modified, cls, "add" if new else "mod", ref, site.view(cls, ref))
-        (messages if cls == "message" else added if new else modified).append(event)
-    gone = [told(grave.deleted, cls, "del", grave.ref, None)
+    groups: dict[str, list[Event]] = {"message": [], "add": [], "mod": []}
+    for cls, lower, ref, row in candidates(site, start, matches):
+        operation = "add" if row.created > start else "mod"
+        shown = site.view(cls, ref) if cls == "VM_guest_metrics" else Shown(row)
+        group = groups["message" if cls == "message" else operation]
+        group.append(Event((row.modified, lower, operation, ref), shown))
+    gone = [Event((grave.deleted, cls.lower(), "del", grave.ref), None)
             for cls, graves in world.deleted.items() if cls not in SILENT
             for grave in graves if grave.created <= start < grave.deleted and matches(cls, grave.ref)]
     counts = {cls.lower(): Int32(len(rows)) for cls, rows in world.rows.items() if cls not in SILENT}
-    return {"events": messages + added + modified + gone, "valid_ref_counts": counts,
+    return {"events": groups["message"] + groups["add"] + groups["mod"] + gone, "valid_ref_counts": counts,
             "token": f"{world.generation:020d},{len(world.rows['message']):020d}"}
 
 
-def candidates(site: Site, start: int, matches: Matcher) -> list[tuple[str, str]]:
-    """The rows that may have changed since: from the log where it reaches that far, else all of them."""
+def candidates(site: Site, start: int, matches: Matcher) -> Iterator[tuple[str, str, str, Row]]:
+    """The rows written since: from the log where it reaches that far, else by looking at all of them."""
+    rows = site.world.rows
     recent = site.world.changed_since(start)
-    if recent is not None:
-        latest = dict.fromkeys(reversed(recent))
-        return [(cls, ref) for cls, ref in reversed(latest) if cls not in SILENT and matches(cls, ref)]
-    return [(cls, ref) for cls, rows in site.world.rows.items() if cls not in SILENT
-            for ref in rows if matches(cls, ref)]
-
-
-def told(generation: int, cls: str, operation: str, ref: str, snapshot: Shown | None) -> dict[str, Any]:
-    event: dict[str, Any] = {"id": str(generation), "timestamp": "0.0", "class": cls.lower(), "operation": operation,
-                             "ref": ref}
-    if snapshot is not None:
-        event["snapshot"] = snapshot
-    return event
+    if recent is None:
+        for cls, members in rows.items():
+            lower = cls.lower()
+            for ref, row in members.items():
+                if row.modified > start and cls not in SILENT and matches(cls, ref):
+                    yield cls, lower, ref, row
+        return
+    for cls, ref in reversed(dict.fromkeys(reversed(recent))):
+        row_or_gone = rows[cls].get(ref)
+        if row_or_gone is not None and cls not in SILENT and matches(cls, ref) and row_or_gone.modified > start:
+            yield cls, cls.lower(), ref, row_or_gone
 
 
 def inject(ctx: Context, class_: str, ref: str) -> str:

@@ -219,38 +219,6 @@ def destroy(ctx: Context, self: str) -> None:
     ctx.site.world.remove("VM", self)
 
 
-async def snapshot(ctx: Context, vm: str, new_name: str, ignore_vdis: list[str] | None = None) -> str:
-    """A snapshot of the VM and its disks, itself a VM; refused while the upgrade flag is set."""
-    site = ctx.site
-    await operations.claim_vm(site, vm, ctx.task, "snapshot")
-    try:
-        await site.scheduler.sleep(3.0)
-        return copy_of(ctx, vm, new_name)
-    finally:
-        operations.release(site, "VM", vm, ctx.task)
-
-
-def copy_of(ctx: Context, vm: str, new_name: str) -> str:
-    world = ctx.site.world
-    number = ctx.site.count("snapshot")
-    record = world.record("VM", vm)
-    kept = {key: value for key, value in record.items() if key not in NOT_IN_A_SNAPSHOT}
-    ref = world.add("VM", f"snapshot {number}", **kept | {
-        "name_label": new_name, "is_a_snapshot": True, "is_a_template": True, "snapshot_of": vm,
-        "snapshot_time": ctx.site.today(), "power_state": "Halted", "domid": -1, "current_operations": {},
-        "metrics": world.add("VM_metrics", f"snapshot {number}", last_updated=ctx.site.today())})
-    for place, vbd in enumerate(record["VBDs"]):
-        told = world.record("VBD", vbd)
-        if told["type"] == "Disk" and told["VDI"] != NULL:
-            disk = {key: value for key, value in world.record("VDI", told["VDI"]).items()
-                    if key not in ("uuid", "VBDs", "snapshots")}
-            vdi = world.add("VDI", f"snapshot {number}/{place}", **disk | {
-                "is_a_snapshot": True, "snapshot_of": told["VDI"], "snapshot_time": ctx.site.today()})
-            world.add("VBD", f"snapshot {number}/{place}", VM=ref, VDI=vdi, mode="RW", type="Disk",
-                      userdevice=told["userdevice"])
-    return ref
-
-
 def assert_agile(ctx: Context, self: str) -> None:
     """Whether the VM could run on every enabled host, as HA asks (xen-api ocaml/xapi/agility.ml)."""
     site = ctx.site
@@ -305,10 +273,8 @@ def set_memory(ctx: Context, self: str, value: int) -> None:
     set_memory_limits(ctx, self, ctx.site.world.record("VM", self)["memory_static_min"], value, value, value)
 
 
-NOT_IN_A_SNAPSHOT = ("uuid", "VBDs", "VIFs", "VGPUs", "VUSBs", "snapshots", "children", "resident_on", "metrics",
-                     "guest_metrics", "scheduled_to_be_resident_on", "groups", "attached_PCIs")
 CALLS = {
-    "VM.snapshot": snapshot, "VM.start": start, "VM.start_on": start_on, "VM.clean_shutdown": clean_shutdown, "VM.hard_shutdown": hard_shutdown,
+    "VM.start": start, "VM.start_on": start_on, "VM.clean_shutdown": clean_shutdown, "VM.hard_shutdown": hard_shutdown,
     "VM.shutdown": shutdown, "VM.clean_reboot": clean_reboot, "VM.hard_reboot": hard_reboot, "VM.suspend": suspend,
     "VM.resume": resume, "VM.resume_on": resume_on, "VM.pause": pause, "VM.unpause": unpause,
     "VM.power_state_reset": power_state_reset, "VM.destroy": destroy, "VM.assert_agile": assert_agile,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 from simulator.wire.shown import Shown
@@ -41,7 +42,7 @@ def value(one: Any) -> str:
     if isinstance(one, Shown):
         return one.text("json", compact)
     if isinstance(one, dict):
-        return "{" + ",".join([f"{json.dumps(str(key))}:{value(each)}" for key, each in one.items()]) + "}"
+        return "{" + ",".join([f"{quoted(str(key))}:{value(each)}" for key, each in one.items()]) + "}"
     if isinstance(one, list):
         return "[" + ",".join([value(each) for each in one]) + "]"
     return compact("" if one is None else one)

@@ -1,6 +1,7 @@
 """The hosts' own addresses: one HTTP(S) server for each, that really closes when the host or its xapi is down.
 
-JSON-RPC at /jsonrpc, XML-RPC at /, /RPC2 and every other path, and the GETs XAPI answers. Only bytes here; meaning is `dispatch.py`'s.
+JSON-RPC at /jsonrpc, XML-RPC at /, /RPC2 and every other path, and the GETs XAPI answers. Only bytes here; meaning is
+`dispatch.py`'s.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from simulator.machine import CLOSED, Machine
 from simulator.site import Site
 from simulator.wire import gets, jsonrpc, xml
 from simulator.wire.dispatch import BeforeDispatch, answer
+from simulator.wire.shown import encode_calmly
 
 KEEP_ALIVE = 86400.0
 BROKEN = "<html><body><h1>HTTP 500 internal server error</h1>An unexpected error occurred.</body></html>"
@@ -98,6 +100,7 @@ class Doorway:
             result = await answer(self.site, self.machine, method, params, {**headers, "x-wire": "xml"}, peer)
         except Failure as refused:
             return xml.failure(refused.details)
+        await encode_calmly(result, "xml", xml.struct)
         return xml.bare(result) if method == "system.listMethods" else xml.success(result)
 
     async def _json(self, body: bytes, headers: dict[str, str], peer: Any) -> str:
@@ -109,6 +112,7 @@ class Doorway:
             return jsonrpc.before_dispatch(refused.details)
         except Failure as refused:
             return jsonrpc.failure(question, refused.details)
+        await encode_calmly(result, "json", jsonrpc.compact)
         return jsonrpc.success(question, result)
 
 

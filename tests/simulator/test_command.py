@@ -108,6 +108,17 @@ def test_two_simulators_run_beside_each_other() -> None:
         assert done.stderr == f"The loopback block 127.{block}.0/24 is in use by another simulator.\n"
 
 
+def test_it_lists_what_is_simulated_and_what_a_world_file_may_say() -> None:
+    """`--coverage` names every class with its counts; `--schema` is a JSON Schema that knows the words."""
+    words = [sys.executable, "-m", "simulator"]
+    listed = subprocess.run([*words, "--coverage"], capture_output=True, text=True, check=True).stdout
+    assert "PBD: 18 of 18 calls\n" in listed
+    assert "dmesg_clear" in listed
+    schema = json.loads(subprocess.run([*words, "--schema"], capture_output=True, text=True, check=True).stdout)
+    assert "memory" in schema["properties"]["hosts"]["items"]["properties"]
+    assert schema["properties"]["hosts"]["items"]["required"] == ["name"]
+
+
 def test_with_tls_the_line_tells_the_ca() -> None:
     with command("small", "--tls") as (line, _):
         assert line["master"].startswith("https://")

@@ -16,7 +16,7 @@ import pytest
 
 from tests.simulator.test_command import command
 
-PACKAGES = ("xengarden==1.2.13", "deprecated")
+PACKAGES = ("xengarden==1.2.13", "deprecated", "wrapt")
 STORY = """
 import asyncio, json, sys
 from XenGarden.session import create_session
@@ -53,7 +53,8 @@ def garden(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the package in it."""
     folder = tmp_path_factory.mktemp("garden")
     words = [sys.executable, "-m", "pip", "install", "-q", "--no-warn-script-location", "--target", str(folder)]
-    done = subprocess.run([*words, "--no-deps", *PACKAGES, "wrapt"], capture_output=True, text=True, check=False, timeout=120)
+    words += ["--no-deps", *PACKAGES]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode != 0:
         pytest.skip(f"XenGarden cannot be installed here, so it is not tried: {done.stderr[-200:]}")
     return folder
@@ -62,8 +63,8 @@ def garden(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_runs_vms_and_empties_a_host(garden: Path) -> None:
     with command("small", "--factor", "60") as (line, _):
         environment = {**os.environ, "PYTHONPATH": str(garden)}
-        done = subprocess.run([sys.executable, "-c", STORY, line["master"]], capture_output=True, text=True, check=False,
-                              env=environment, timeout=60)
+        words = [sys.executable, "-c", STORY, line["master"]]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, timeout=60)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told.pop("free") > 25 * 1024**3
