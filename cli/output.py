@@ -14,7 +14,6 @@ from typing import NoReturn
 
 from cli.exits import Ending, Exit, Stop
 
-
 UNBROKEN = 1000
 """Columns where stdout is no terminal: a sentence stays on one line for whoever reads it there."""
 
