@@ -29,7 +29,7 @@ class Shown:
 
 
 class Event(Shown):
-    """One event: generation, class, operation, reference, and the record it carries unless the object is gone."""
+    """One event: generation, class, operation, reference, and the record it carries unless it is gone."""
 
     __slots__ = ("_encoded", "_snapshot", "_words")
 
