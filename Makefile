@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := list
-.PHONY: list setup demo test check lint types imports fresh docs format up lock clean
+.PHONY: list setup demo test chaos check lint types imports fresh docs format up lock clean
 .DELETE_ON_ERROR:
 
 V := .venv/bin
@@ -23,6 +23,9 @@ demo: $(READY) ## update a simulated pool on this machine, from order to report
 
 test: $(READY) ## run the whole suite (one folder: make test TESTS=tests/shared)
 	@$(V)/python -m pytest -n 2 --dist worksteal --rings $(TESTS)
+
+chaos: $(READY) ## prove that nothing is lost: every case in process, then RUNS=200 real runs (SEED=, RESUME=1)
+	@$(V)/python -m tests.chaos
 
 check: $(READY) ## all that can be said without running it: lint, types, imports, docs
 	@$(MAKE) --no-print-directory --keep-going lint types imports fresh

@@ -31,8 +31,8 @@ BRIEF: Mapping[str, Any] = {
     "name": "brief",
     "pool": {"name": "brief", "auto_poweron": False},
     "hosts": [
-        {"name": "north", "master": True, "memory": "32 GiB", "boot": 40, "install": 20},
-        {"name": "south", "memory": "32 GiB", "boot": 40, "install": 20},
+        {"name": "north", "master": True, "memory": "32 GiB", "boot": 20, "install": 10},
+        {"name": "south", "memory": "32 GiB", "boot": 20, "install": 10},
     ],
     "srs": [{"name": "Shared NFS", "type": "nfs", "size": "1 TiB", "default": True}],
     "vms": [

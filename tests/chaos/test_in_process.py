@@ -1,0 +1,80 @@
+"""A seeded part of the chaos in one process; all of it is `make chaos`. Each test is a whole run, its clock turned."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos import in_process
+from tests.chaos.blows import LONG, LONGER_THAN_ACK_WAIT, Blow, Call, Case, sample, singles, storm
+
+SEED = 1
+SINGLES, STORMS = 30, 12
+
+Recorded = dict[int, tuple[tuple[Call, ...], float]]
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Recorded:
+    """Every call of a run that nothing befalls, with one and with two of each service."""
+    return in_process.recorded()
+
+
+def test_there_is_a_case_for_every_call_of_every_service(recorded: Recorded) -> None:
+    """Before it and after it, at the bus and at the pool, with one and with two of each."""
+    for calls, _ in recorded.values():
+        assert {call.service for call in calls} == {"planner", "executor", "watcher", "reporter"}
+        assert {call.when for call in calls} == {"before", "after"}
+        assert {call.doing for call in calls} >= {"append_guarded", "send_order", "Async.host.reboot", "event.from"}
+        assert len(singles(calls, 1, 0.0)) > len(calls) > 1500
+
+
+@pytest.mark.parametrize("number", range(SINGLES))
+def test_one_blow_at_any_call_changes_nothing(recorded: Recorded, number: int) -> None:
+    """Killed, stopped, cut off, or the bus dead: the run ends as it would have, once, and nothing is done twice."""
+    every = [case for replicas, (calls, usual) in recorded.items() for case in singles(calls, replicas, usual)]
+    case = sample(every, SINGLES, SEED)[number]
+
+    verdict = in_process.tell_case(case)
+
+    assert verdict.wrong == (), case
+    assert verdict.struck == 1, case
+
+
+@pytest.mark.parametrize("number", range(STORMS))
+def test_a_storm_of_blows_changes_nothing(recorded: Recorded, number: int) -> None:
+    """Several blows in one run, on a pool that has troubles of its own."""
+    case = storm(SEED * 10_000 + number, recorded)
+
+    verdict = in_process.tell_case(case)
+
+    assert verdict.wrong == (), case
+    assert verdict.struck > 0, case
+
+
+@pytest.mark.parametrize(
+    "method", ["host.disable", "VM.pool_migrate", "host.call_plugin", "host.reboot", "PBD.plug", "host.enable"]
+)
+def test_an_executor_that_stops_between_look_and_act_and_wakes_late_does_no_harm(method: str) -> None:
+    """It stands still longer than the bus waits; another has done the step when its own act goes out at last."""
+    act = Call("executor", f"Async.{method}", "north", 2 if method == "host.call_plugin" else 1, "before")
+
+    verdict = in_process.tell_case(Case(2, (Blow("stall", act, LONGER_THAN_ACK_WAIT),)))
+
+    assert verdict.wrong == ()
+    assert verdict.struck == 1
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_planner_that_stops_between_fact_and_order_does_no_harm(recorded: Recorded, replicas: int) -> None:
+    """Two of them: it sleeps longer than the run lasts. One alone: the run waits for it and goes on."""
+    calls, _ = recorded[replicas]
+    fact = next(
+        call
+        for call in calls
+        if call.doing == "append_guarded" and call.about.endswith(".t01-s009.step_ordered") and call.when == "after"
+    )
+
+    verdict = in_process.tell_case(Case(replicas, (Blow("stall", fact, 3 * LONG if replicas == 2 else 60.0),)))
+
+    assert verdict.wrong == ()
+    assert verdict.struck == 1
