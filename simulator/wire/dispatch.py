@@ -47,6 +47,9 @@ async def answer(site: Site, machine: Machine, method: str, params: list[Any], h
     try:
         result = await dispatch(context, params, peer)
     except Failure as failure:
+        if machine.door == CLOSED:  # the host went away while it waited, and nobody hears the refusal
+            write_line(context, began, "cut")
+            raise ConnectionCut from failure
         write_line(context, began, "failure", failure.code)
         raise
     except ConnectionCut:

@@ -39,13 +39,31 @@ def read_call(body: bytes) -> Question:
 
 def value(one: Any) -> str:
     """A value as JSON; records that were encoded before are put in as they stand."""
+    parts: list[str] = []
+    write(one, parts)
+    return "".join(parts)
+
+
+def write(one: Any, parts: list[str]) -> None:
+    """Puts a value's text together from parts, so that a large one is copied only once."""
     if isinstance(one, Shown):
-        return one.text("json", compact)
-    if isinstance(one, dict):
-        return "{" + ",".join([f"{quoted(str(key))}:{value(each)}" for key, each in one.items()]) + "}"
-    if isinstance(one, list):
-        return "[" + ",".join([value(each) for each in one]) + "]"
-    return compact("" if one is None else one)
+        parts.append(one.text("json", compact))
+    elif isinstance(one, dict) and one:
+        before = "{"
+        for key, each in one.items():
+            parts.append(f"{before}{quoted(str(key))}:")
+            write(each, parts)
+            before = ","
+        parts.append("}")
+    elif isinstance(one, list) and one:
+        before = "["
+        for each in one:
+            parts.append(before)
+            write(each, parts)
+            before = ","
+        parts.append("]")
+    else:
+        parts.append(compact("" if one is None else one))
 
 
 def compact(one: Any) -> str:
@@ -54,10 +72,11 @@ def compact(one: Any) -> str:
 
 def success(question: Question, result: Any) -> str:
     """The answer to a call that went well."""
-    id_ = json.dumps(question.id)
-    if question.version == 2:
-        return f'{{"jsonrpc":"2.0","result":{value(result)},"id":{id_}}}'
-    return f'{{"result":{value(result)},"error":null,"id":{id_}}}'
+    head, foot = ('{"jsonrpc":"2.0","result":', "") if question.version == 2 else ('{"result":', ',"error":null')
+    parts = [head]
+    write(result, parts)
+    parts.append(f'{foot},"id":{json.dumps(question.id)}}}')
+    return "".join(parts)
 
 
 def failure(question: Question, details: list[str]) -> str:

@@ -42,8 +42,8 @@ class Event(Shown):
         if self._encoded is None:
             self._encoded = {}
         if wire not in self._encoded:
-            generation, cls, operation, ref = self._words
-            words = encode({"id": str(generation), "timestamp": "0.0", "class": cls, "operation": operation, "ref": ref})
+            number, cls, operation, ref = self._words
+            words = encode({"id": str(number), "timestamp": "0.0", "class": cls, "operation": operation, "ref": ref})
             if self._snapshot is not None:
                 opening, closing = AROUND_SNAPSHOT[wire]
                 inner = self._snapshot.text(wire, encode)
@@ -72,6 +72,8 @@ async def encode_calmly(value: Any, wire: str, encode: Callable[[Any], str]) -> 
         if time.perf_counter() > until:
             await asyncio.sleep(0)
             until = time.perf_counter() + SLICE
+    if not isinstance(value, (str, int, float, bool)) and value:
+        await asyncio.sleep(0)
 
 
 # how a record's text is put in as the last member of an event's, and how many characters close the event itself

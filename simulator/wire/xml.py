@@ -15,6 +15,7 @@ from simulator.wire.shown import Shown
 
 HEAD = '<?xml version="1.0"?><methodResponse><params><param>'
 FOOT = "</param></params></methodResponse>"
+MEMBER = "<member><name>{}</name>"
 
 
 class Malformed(Exception):
@@ -58,7 +59,28 @@ def struct(one: dict[Any, Any]) -> str:
 
 def success(result: Any) -> str:
     """The answer to a call that went well."""
-    return f"{HEAD}{struct({'Status': 'Success', 'Value': result})}{FOOT}"
+    parts = [HEAD, "<value><struct>", MEMBER.format("Status"), value("Success"), "</member>", MEMBER.format("Value")]
+    write(result, parts)
+    parts += ["</member></struct></value>", FOOT]
+    return "".join(parts)
+
+
+def write(one: Any, parts: list[str]) -> None:
+    """Puts a value's text together from parts, so that a large one is copied only once."""
+    if isinstance(one, dict) and one:
+        parts.append("<value><struct>")
+        for key, each in one.items():
+            parts.append(MEMBER.format(escape(str(key))))
+            write(each, parts)
+            parts.append("</member>")
+        parts.append("</struct></value>")
+    elif isinstance(one, list) and one:
+        parts.append("<value><array><data>")
+        for each in one:
+            write(each, parts)
+        parts.append("</data></array></value>")
+    else:
+        parts.append(value(one))
 
 
 def failure(details: list[str]) -> str:
