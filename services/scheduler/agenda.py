@@ -37,11 +37,10 @@ class Mark(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What to do now: the tick that starts runs, and the last of those (`ticks` of them) that no longer do."""
+    """What to do now: the tick that starts runs, those that no longer do, and up to where all is dealt with then."""
 
     start: float | None
-    missed: float | None
-    ticks: int
+    missed: tuple[float, ...]
     through: float
 
 
@@ -63,8 +62,7 @@ def due(schedule: Schedule, through: float, now: float) -> Due | None:
         return None
     last = found[-1]
     start = last if now <= not_after(schedule, last) else None
-    missed = found if start is None else found[:-1]
-    return Due(start, missed[-1] if missed else None, len(missed), last)
+    return Due(start, tuple(found if start is None else found[:-1]), last)
 
 
 def not_after(schedule: Schedule, tick: float) -> float:
@@ -90,14 +88,12 @@ def ordered_by(one: InForce) -> str:
     return f"schedule {one.key} ({'in' if one.by == FILE else 'set by'} {one.by})"
 
 
-def missed_sentence(schedule: Schedule, due: Due) -> str:
-    """Why ticks start nothing."""
-    assert due.missed is not None
-    last = cron.shown(due.missed, schedule.zone)
-    which = f"the tick of {last}" if due.ticks == 1 else f"{due.ticks} ticks up to that of {last}"
-    nobody = f"Nothing was started for {which}, because no scheduler was at work"
-    if due.start is not None:
-        return f"{nobody}; the next one, of {cron.shown(due.start, schedule.zone)}, stands for it."
+def missed_sentence(schedule: Schedule, last: float, ticks: int, start: float | None) -> str:
+    """Why `ticks` up to the `last` start nothing; `start` is the one that is started now."""
+    which = "the tick of" if ticks == 1 else f"{ticks} ticks up to that of"
+    nobody = f"Nothing was started for {which} {cron.shown(last, schedule.zone)}, because no scheduler was at work"
+    if start is not None:
+        return f"{nobody}; the next one, of {cron.shown(start, schedule.zone)}, stands for it."
     if schedule.missed == "run_late":
         return f"{nobody}, and it is more than {schedule.late_hours:g} h ago."
     return f"{nobody} within {ON_TIME / 60:g} min; the schedule says to skip it."

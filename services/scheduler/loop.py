@@ -18,7 +18,7 @@ from shared.bus import port, wire
 from shared.domain import cron, facts, names
 from shared.domain.schedule import InForce, Standing, in_force, pools_of
 
-LOOK_EACH = 60.0
+LOOK_EACH = 240.0
 """Seconds of machine time after which the clock is looked at again, however far the next tick: clocks jump."""
 
 AGAIN = 0.2
@@ -26,6 +26,9 @@ AGAIN = 0.2
 
 AFTER_A_STUMBLE = 30.0
 """Seconds of pool time before a schedule is looked at again that could not be dealt with."""
+
+ASKED_ABOUT = 20
+"""Of so many missed ticks it is asked whether they were started after all; older ones were missed."""
 
 FORGOTTEN = b"{}"
 """The mark of a schedule that is in force no longer, so that its ticks since then are not missed when it comes back."""
@@ -77,31 +80,30 @@ class Scheduler:
 
     async def _attend(self, one: InForce) -> float | None:
         """Deal with one schedule, whatever happens to it; returns when to look at it again."""
-        now = self._context.clock.now()
         try:
-            return await self._deal_with(one, now)
+            return await self._deal_with(one)
         except port.BusClosed:
             raise
         except (port.GuardLost, port.OutcomeUnknown):
-            return now
+            return self._context.clock.now()
         except port.BusUnreachable as away:
             self._context.log.warning("bus_away", sentence=f"Schedule {one.key} could not be published: {away}")
-            return now
+            return self._context.clock.now()
         except Exception:
             self._context.log.exception("stumbled", sentence=f"Schedule {one.key} failed; it is tried again.")
-            return now + AFTER_A_STUMBLE
+            return self._context.clock.now() + AFTER_A_STUMBLE
 
-    async def _deal_with(self, one: InForce, now: float) -> float | None:
+    async def _deal_with(self, one: InForce) -> float | None:
         """Orders first, then the mark: what dies in between is done again, under the same ids."""
         held = await self._bus.get(wire.SCHEDULES_BUCKET, wire.mark_key(one.key))
+        now = self._context.clock.now()
         noted = self._mark(one.key, held)
         mark, revision = agenda.beginning(noted, one, now), held[1] if held else 0
         if mark != noted:
             revision = await self._note(one.key, mark, revision)
         due = agenda.due(one.schedule, mark.through, now)
         if due is not None:
-            if due.missed is not None:
-                await self._tell_missed(one, due)
+            await self._tell_missed(one, due)
             if due.start is not None:
                 await self._start(one, due.start)
             mark = mark.model_copy(update={"through": due.through})
@@ -109,29 +111,36 @@ class Scheduler:
         return cron.next_tick(mark.cron, mark.zone, mark.through)
 
     async def _start(self, one: InForce, tick: float) -> None:
-        """Give the order for each pool that has no answer to it yet."""
+        """Give the order for each pool. One given before is known to the bus by its id, or to the planner."""
         pools = pools_of(one.schedule, self._context.settings.tags)
         if not pools:
             await self._tell(one.key, tick, 1, (), agenda.nobody_sentence(one))
         for pool in pools:
             id = agenda.order_id(one.key, pool, tick)
-            if await self._answered(pool, id):
-                continue
             command = agenda.order(one, pool, tick)
             within = self._context.clock.machine_seconds(command.not_after - self._context.clock.now())
+            if within <= 0:
+                raise port.BusUnreachable("its time is over")
             message = wire.command_message(command, by=agenda.ordered_by(one))
-            await self._bus.append(message, id=id, within=max(within, AGAIN))
+            await self._bus.append(message, id=id, within=within)
             self._context.log.info("ordered", order=id, pool=pool, sentence=command.reason)
 
     async def _tell_missed(self, one: InForce, due: agenda.Due) -> None:
-        """Say which pools a tick started nothing on. One that was killed before its mark may have started some."""
-        assert due.missed is not None
+        """Say which ticks started nothing, and on which pools the last of them. A scheduler that was killed before its
+        mark may have started some."""
+        old, asked = due.missed[:-ASKED_ABOUT], due.missed[-ASKED_ABOUT:]
+        lost = [(tick, pools) for tick in asked if (pools := await self._without(one, tick)) is not None]
+        if not lost:
+            return
+        (last, pools), ticks = lost[-1], len(old) + len(lost)
+        await self._tell(one.key, last, ticks, pools, agenda.missed_sentence(one.schedule, last, ticks, due.start))
+
+    async def _without(self, one: InForce, tick: float) -> tuple[str, ...] | None:
+        """The pools of a schedule on which a tick started nothing; None where it started something on each."""
         pools = pools_of(one.schedule, self._context.settings.tags)
-        ids = {pool: agenda.order_id(one.key, pool, due.missed) for pool in pools}
+        ids = {pool: agenda.order_id(one.key, pool, tick) for pool in pools}
         without = tuple([pool for pool in pools if not await self._answered(pool, ids[pool])])
-        if without or not pools:
-            because = agenda.missed_sentence(one.schedule, due)
-            await self._tell(one.key, due.missed, due.ticks, without, because)
+        return without if without or not pools else None
 
     async def _tell(self, key: str, tick: float, ticks: int, pools: tuple[str, ...], because: str) -> None:
         fact = facts.TickMissed(schedule=key, tick=tick, ticks=ticks, pools=pools, because=because)
