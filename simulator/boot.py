@@ -89,7 +89,7 @@ def master_is_up(site: Site, machine: Machine) -> None:
     """The master answers as soon as its database is open; members reconnect and get a fresh grace."""
     machine.joined, machine.shutting_down, machine.silent_since = True, False, None
     site.set_door(machine, OPEN)
-    site.world.change("host", machine.ref, enabled=False)
+    site.set_enabled(machine, False, "xapi")
     site.set_live(machine.ref, True)
     machine.xapi.spawn(housekeeping.every_half_minute(site), "housekeeping")
     for other in site.machines.values():

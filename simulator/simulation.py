@@ -16,7 +16,7 @@ from aiohttp import web
 
 from simulator import boot, faults, housekeeping, loopback, worldfile
 from simulator.build import build
-from simulator.clock import Clock, Drive, ManualDrive, VirtualDrive, WallDrive
+from simulator.clock import Clock, Drive, ManualDrive, VirtualDrive, VirtualLoop, WallDrive
 from simulator.control import application, clock_state, state
 from simulator.description import WorldSpec
 from simulator.journal import Journal
@@ -130,6 +130,8 @@ def drive_of(drive: str, factor: float) -> Drive:
             log.warning("above factor %g the order in which clients and world meet belongs to the machine", FAST)
         return WallDrive(factor)
     if drive == "virtual":
+        if not isinstance(asyncio.get_running_loop(), VirtualLoop):
+            raise ValueError("a virtual clock needs a loop whose time jumps: simulator.clock.run_virtual")
         return VirtualDrive()
     if drive == "manual":
         return ManualDrive()

@@ -10,7 +10,7 @@ from simulator import migration as carrying
 from simulator.calls.context import Context
 from simulator.failure import NULL, Failure
 from simulator.migration import Migration
-from simulator.processes import Process
+from simulator.processes import Cancelled, Process
 
 
 async def pool_migrate(ctx: Context, vm: str, host: str, options: dict[str, str]) -> None:
@@ -34,8 +34,17 @@ async def pool_migrate(ctx: Context, vm: str, host: str, options: dict[str, str]
     finally:
         if not carried:
             operations.release(site, "VM", vm, ctx.task)
-    await site.scheduler.join(process)
+    await carried_through(ctx, process)
     left_message(ctx, vm, source, host)
+
+
+async def carried_through(ctx: Context, process: Process) -> None:
+    """Waits for a migration; whoever cancels the call cancels it too, while a xapi that goes away does not."""
+    try:
+        await ctx.site.scheduler.join(process)
+    except Cancelled:
+        process.throw(Failure("TASK_CANCELLED", ctx.task))
+        raise
 
 
 def start(ctx: Context, vm: str, source: str, host: str, options: dict[str, str]) -> Process:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from simulator import migration as carrying
 from simulator import operations, placement
 from simulator.calls.context import Context
-from simulator.calls.migration import left_message
+from simulator.calls.migration import carried_through, left_message
 from simulator.failure import NULL, Failure
 from simulator.migration import Migration
 from simulator.processes import Process
@@ -111,7 +111,7 @@ async def migrate_send(
     finally:
         if not carried:
             operations.release(site, "VM", vm, ctx.task)
-    await site.scheduler.join(process)
+    await carried_through(ctx, process)
     left_message(ctx, vm, source if source != NULL else host, host)
     return vm
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import simulator
 from simulator.clock import Clock, ManualDrive, VirtualLoop, run_virtual
 
 
@@ -113,6 +114,15 @@ def test_bytes_between_two_ends_in_one_loop_are_not_overtaken() -> None:
         return now
 
     assert run_virtual(story()) == 0.0
+
+
+def test_a_virtual_pool_is_refused_on_a_loop_that_cannot_jump() -> None:
+    async def story() -> None:
+        async with simulator.running("small", drive="virtual"):
+            pass
+
+    with pytest.raises(ValueError, match="run_virtual"):
+        asyncio.run(story())
 
 
 def test_acts_are_stamped_with_their_due_time_and_run_in_order() -> None:

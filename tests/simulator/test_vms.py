@@ -325,6 +325,26 @@ def test_cancelling_a_queued_migration_ends_its_task_as_cancelled() -> None:
     played(story)
 
 
+def test_cancelling_a_migration_that_runs_leaves_the_vm_where_it_was() -> None:
+    async def story(xapi: Xapi) -> None:
+        vm = await xapi.ref("db")
+        task = await xapi("Async.VM.pool_migrate", vm, await xapi.ref("south"), {})
+        await asyncio.sleep(20)
+        await xapi("task.cancel", task)
+        await asyncio.sleep(1)
+        assert await xapi("task.get_status", task) == "cancelled"
+        record = await xapi("VM.get_record", vm)
+        assert record["resident_on"] == await xapi.ref("north")
+        assert record["current_operations"] == {}
+        assert record["scheduled_to_be_resident_on"] == "OpaqueRef:NULL"
+        await asyncio.sleep(200)
+        assert xapi.lines("vm") == []
+        (line,) = xapi.lines("migration")
+        assert line["outcome"] == "failed"
+
+    played(story)
+
+
 def test_finished_tasks_are_gone_after_sixty_five_minutes() -> None:
     async def story(xapi: Xapi) -> None:
         task = await xapi("Async.VM.clean_shutdown", await xapi.ref("web"))
