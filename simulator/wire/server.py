@@ -65,6 +65,9 @@ class Doorway:
             self._opening.cancel()
         if self._listening is not None:
             self._listening.close()
+        elif self._socket is not None:
+            # closed while it was being opened: the loop would keep its number, and never hear the next one to have it
+            asyncio.get_running_loop().remove_reader(self._socket)
         if self._socket is not None:
             self._socket.close()
         self._socket = self._listening = self._opening = None
