@@ -19,8 +19,10 @@ from simulator.worldfile import WorldError, shipped
 
 def arguments(told: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m simulator", description="A simulated XCP-ng pool for real XAPI clients.",
-        epilog=f"Worlds that come with it, by name: {', '.join(shipped())}.")
+        prog="python -m simulator",
+        description="A simulated XCP-ng pool for real XAPI clients.",
+        epilog=f"Worlds that come with it, by name: {', '.join(shipped())}.",
+    )
     parser.add_argument("world", nargs="?", help="a world file, or the name of a world that comes with it")
     parser.add_argument("--port", type=int, default=0, help="one port for all hosts; a free one if not said")
     parser.add_argument("--factor", type=float, default=1.0, help="simulated seconds in a second (1 to 1,000)")
@@ -53,8 +55,15 @@ async def serve(told: argparse.Namespace) -> None:
     if told.factor > 100:
         tell("Above factor 100 the order in which clients and world meet belongs to the machine.")
     async with running(
-        told.world, drive="manual" if told.manual else "wall", factor=told.factor, seed=told.seed,
-        journal=told.journal, tls=told.tls, port=told.port, control_port=told.control_port, block=told.block,
+        told.world,
+        drive="manual" if told.manual else "wall",
+        factor=told.factor,
+        seed=told.seed,
+        journal=told.journal,
+        tls=told.tls,
+        port=told.port,
+        control_port=told.control_port,
+        block=told.block,
     ) as simulation:
         gc.freeze()  # the world as it starts lives as long as this process; looking through it again only delays
         sys.stdout.write(json.dumps(simulation.line()) + "\n")

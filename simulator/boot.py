@@ -132,8 +132,11 @@ def hello(site: Site, machine: Machine) -> None:
     site.set_live(machine.ref, True)
     tasks.cancel_forwarded(site, machine.ref)
     moving = {one.task for one in site.migrations}
-    left = {task: what for task, what in site.world.record("host", machine.ref)["current_operations"].items()
-            if task in moving}
+    left = {
+        task: what
+        for task, what in site.world.record("host", machine.ref)["current_operations"].items()
+        if task in moving
+    }
     site.world.change("host", machine.ref, current_operations=left)
     refresh_host(site, machine.ref)
     site.set_door(machine, OPEN)
@@ -143,8 +146,11 @@ def hello(site: Site, machine: Machine) -> None:
 async def refresh_database(site: Site, machine: Machine, *, booted: bool) -> None:
     """The host writes itself into the database anew; its times are away for a moment."""
     world = site.world
-    kept = {key: value for key, value in world.record("host", machine.ref)["other_config"].items()
-            if key not in ("boot_time", "agent_start_time")}
+    kept = {
+        key: value
+        for key, value in world.record("host", machine.ref)["other_config"].items()
+        if key not in ("boot_time", "agent_start_time")
+    }
     world.change("host", machine.ref, other_config=kept)
     await site.scheduler.sleep(0.2)
     kept = dict(world.record("host", machine.ref)["other_config"])
@@ -153,8 +159,14 @@ async def refresh_database(site: Site, machine: Machine, *, booted: bool) -> Non
     features = str(machine.faults.get("cpu_features", machine.spec.cpu_features))
     cpu = dict(world.record("host", machine.ref)["cpu_info"])
     cpu |= dict.fromkeys(("features_pv", "features_hvm", "features_pv_host", "features_hvm_host"), features)
-    world.change("host", machine.ref, software_version=software_version(machine, site.profile),
-                 other_config={**kept, **times}, cpu_info=cpu, address=machine.address)
+    world.change(
+        "host",
+        machine.ref,
+        software_version=software_version(machine, site.profile),
+        other_config={**kept, **times},
+        cpu_info=cpu,
+        address=machine.address,
+    )
     control = world.record("host", machine.ref)["control_domain"]
     world.change("VM", control, power_state="Running", resident_on=machine.ref)
     for vm in list(machine.lost_vms):

@@ -25,20 +25,36 @@ def state(site: Site) -> dict[str, Any]:
     for machine in site.machines.values():
         record = world.record("host", machine.ref)
         hosts[machine.name] = {
-            "address": machine.address, "master": machine is site.master, "powered": machine.powered,
-            "answers": machine.door, "enabled": record["enabled"], "live": site.is_live(machine.ref),
-            "boots": machine.boots_count, "updates": len(machine.waiting()), "updater": machine.updater_lock,
+            "address": machine.address,
+            "master": machine is site.master,
+            "powered": machine.powered,
+            "answers": machine.door,
+            "enabled": record["enabled"],
+            "live": site.is_live(machine.ref),
+            "boots": machine.boots_count,
+            "updates": len(machine.waiting()),
+            "updater": machine.updater_lock,
             "vms": [site.name("VM", vm) for vm in site.guests(machine.ref)],
             "installed": {name: one.evr for name, one in machine.installed.items()},
             "running": {name: machine.running[name].evr for name in ("xapi-core", "xen-hypervisor", "kernel")},
         }
     guests = [record for _, record in world.all("VM") if is_guest(record)]
-    vms = {one["name_label"]: {"state": one["power_state"].lower(), "host": site.name("host", one["resident_on"])}
-           for one in guests}
+    vms = {
+        one["name_label"]: {"state": one["power_state"].lower(), "host": site.name("host", one["resident_on"])}
+        for one in guests
+    }
     pool = site.pool_record
-    return {"t": round(site.clock.seconds(), 6), "hosts": hosts, "vms": vms,
-            "pool": {"name": pool["name_label"], "ha_enabled": pool["ha_enabled"], "wlb_enabled": pool["wlb_enabled"],
-                     "other_config": pool["other_config"]}}
+    return {
+        "t": round(site.clock.seconds(), 6),
+        "hosts": hosts,
+        "vms": vms,
+        "pool": {
+            "name": pool["name_label"],
+            "ha_enabled": pool["ha_enabled"],
+            "wlb_enabled": pool["wlb_enabled"],
+            "other_config": pool["other_config"],
+        },
+    }
 
 
 def clock_state(site: Site) -> dict[str, Any]:
@@ -79,8 +95,15 @@ def application(site: Site) -> web.Application:
         site.clock.turn(float(words.get("advance", 0)))
         return web.json_response(clock_state(site))
 
-    app.add_routes([web.get("/state", get_state), web.get("/journal", get_journal), web.get("/clock", get_clock),
-                    web.post("/fault", post_fault), web.post("/clock", post_clock)])
+    app.add_routes(
+        [
+            web.get("/state", get_state),
+            web.get("/journal", get_journal),
+            web.get("/clock", get_clock),
+            web.post("/fault", post_fault),
+            web.post("/clock", post_clock),
+        ]
+    )
     return app
 
 

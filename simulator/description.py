@@ -45,6 +45,7 @@ def plain(type_: type | tuple[type, ...], word: str) -> Reader:
         if not isinstance(value, type_) or (isinstance(value, bool) and type_ is not bool):
             raise Wrong(f"must be {word} and is {value!r}")
         return value
+
     return read
 
 
@@ -53,6 +54,7 @@ def one_of(*words: str) -> Kind:
         if value not in words:
             raise Wrong(f"must be one of {', '.join(words)} and is {value!r}")
         return value
+
     return Kind(read, {"enum": list(words)})
 
 
@@ -61,6 +63,7 @@ def list_of(kind: Kind) -> Kind:
         if not isinstance(value, list):
             raise Wrong(f"must be a list and is {value!r}")
         return tuple(inside(number, kind.read, one) for number, one in enumerate(value))
+
     return Kind(read, {"type": "array", "items": dict(kind.schema)})
 
 
@@ -69,6 +72,7 @@ def map_of(kind: Kind) -> Kind:
         if not isinstance(value, dict):
             raise Wrong(f"must be a map and is {value!r}")
         return {str(name): inside(str(name), kind.read, one) for name, one in value.items()}
+
     return Kind(read, {"type": "object", "additionalProperties": dict(kind.schema)})
 
 
@@ -94,10 +98,15 @@ def section(cls: type) -> Kind:
             if name not in told and one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING:
                 raise Wrong(f"needs '{name}'")
         return cls(**told)
-    needed = [name for name, one in fields.items()
-              if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING]
-    properties = {name: {"description": one.metadata["help"], **one.metadata["kind"].schema}
-                  for name, one in fields.items()}
+
+    needed = [
+        name
+        for name, one in fields.items()
+        if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+    ]
+    properties = {
+        name: {"description": one.metadata["help"], **one.metadata["kind"].schema} for name, one in fields.items()
+    }
     return Kind(read, {"type": "object", "properties": properties, "required": needed, "additionalProperties": False})
 
 
@@ -106,11 +115,14 @@ FLAG = Kind(plain(bool, "true or false"), {"type": "boolean"})
 WHOLE = Kind(plain(int, "a whole number"), {"type": "integer"})
 SECONDS = Kind(plain((int, float), "a number of seconds"), {"type": "number"})
 SIZE = Kind(lambda value: int(measured(value, UNITS, "64 GiB")), {"type": "string", "pattern": "^[0-9.]+ *[KMGT]?i?B$"})
-RATE = Kind(lambda value: measured(value, RATES, "10 Gbit/s"),
-            {"type": "string", "pattern": "^[0-9.]+ *[kMG]?(bit|B|iB)/s$"})
+RATE = Kind(
+    lambda value: measured(value, RATES, "10 Gbit/s"), {"type": "string", "pattern": "^[0-9.]+ *[kMG]?(bit|B|iB)/s$"}
+)
 ANY = Kind(lambda value: value, {})
-SETTING = Kind(lambda value: str(value).lower() if isinstance(value, bool) else str(value),
-               {"type": ["string", "boolean", "number"]})
+SETTING = Kind(
+    lambda value: str(value).lower() if isinstance(value, bool) else str(value),
+    {"type": ["string", "boolean", "number"]},
+)
 GIB = UNITS["GiB"]
 
 
@@ -129,8 +141,11 @@ class HostSpec:
     dom0_memory: int = key(SIZE, "Memory of the control domain.", 4 * GIB)
     cpus: int = key(WHOLE, "Physical CPUs.", 16)
     cpu_vendor: str = key(TEXT, "CPU vendor as XAPI tells it.", "GenuineIntel")
-    cpu_features: str = key(TEXT, "CPU feature flags, groups of hexadecimal digits joined by dashes.",
-                            "1fcbfbff-f7fa3223-2d93fbff-00000123-00000001-001c0fbb-00000000-00000000-00001000-ac000400")
+    cpu_features: str = key(
+        TEXT,
+        "CPU feature flags, groups of hexadecimal digits joined by dashes.",
+        "1fcbfbff-f7fa3223-2d93fbff-00000123-00000001-001c0fbb-00000000-00000000-00001000-ac000400",
+    )
     nic: float = key(RATE, "Speed of the management NIC.", 1.25e9)
     stream: float = key(RATE, "The most one migration moves through it.", 400e6)
     boot: float = key(SECONDS, "Seconds from going down until the host's own xapi listens again.", 150)
@@ -193,8 +208,9 @@ class VmSpec:
     memory: int = key(SIZE, "Its memory (static and dynamic maximum).", 4 * GIB)
     memory_min: int | None = key(SIZE, "Its dynamic minimum; the memory itself where it is not said.", None)
     vcpus: int = key(WHOLE, "Virtual CPUs.", 2)
-    disks: tuple[DiskSpec, ...] = key(list_of(section(DiskSpec)), "Its disks; one on the default SR if not said.",
-                                      (DiskSpec(),))
+    disks: tuple[DiskSpec, ...] = key(
+        list_of(section(DiskSpec)), "Its disks; one on the default SR if not said.", (DiskSpec(),)
+    )
     networks: tuple[str, ...] | None = key(list_of(TEXT), "Its networks; the first of the file if not said.", None)
     tags: tuple[str, ...] = key(list_of(TEXT), "Its tags.", ())
     other_config: Mapping[str, str] = key(map_of(SETTING), "Its other_config.", {})
@@ -236,20 +252,23 @@ class PoolSpec:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldSpec:
     name: str = key(TEXT, "What this world is called.", "world")
-    profile: str = key(TEXT, "The API generation: xcp-ng-8.2, xcp-ng-8.3, xcp-ng-current or xenserver-8.",
-                       "xcp-ng-current")
+    profile: str = key(
+        TEXT, "The API generation: xcp-ng-8.2, xcp-ng-8.3, xcp-ng-current or xenserver-8.", "xcp-ng-current"
+    )
     username: str = key(TEXT, "The user that may log in.", "root")
     password: str = key(TEXT, "That user's password.", "simulated")
     pool: PoolSpec = key(section(PoolSpec), "The pool and its settings.", PoolSpec())
     hosts: tuple[HostSpec, ...] = key(list_of(section(HostSpec)), "The hosts.")
     networks: tuple[NetworkSpec, ...] = key(
-        list_of(section(NetworkSpec)), "The networks.",
-        (NetworkSpec(name="Pool-wide network associated with eth0", management=True),))
-    srs: tuple[SrSpec, ...] = key(list_of(section(SrSpec)), "The SRs.",
-                                  (SrSpec(name="Shared NFS", default=True),))
+        list_of(section(NetworkSpec)),
+        "The networks.",
+        (NetworkSpec(name="Pool-wide network associated with eth0", management=True),),
+    )
+    srs: tuple[SrSpec, ...] = key(list_of(section(SrSpec)), "The SRs.", (SrSpec(name="Shared NFS", default=True),))
     vms: tuple[VmSpec, ...] = key(list_of(section(VmSpec)), "The VMs.", ())
     faults: tuple[Mapping[str, Any], ...] = key(
-        list_of(map_of(ANY)), "What goes wrong and when: at, kind and its words.", ())
+        list_of(map_of(ANY)), "What goes wrong and when: at, kind and its words.", ()
+    )
 
 
 WORLD = section(WorldSpec)

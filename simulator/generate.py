@@ -12,8 +12,28 @@ from typing import Any
 
 import yaml
 
-SERVICES = ("web", "db", "mail", "dns", "queue", "cache", "files", "wiki", "build", "monitor", "proxy", "auth", "erp",
-            "shop", "search", "logs", "backup", "desktop", "voip", "print")
+SERVICES = (
+    "web",
+    "db",
+    "mail",
+    "dns",
+    "queue",
+    "cache",
+    "files",
+    "wiki",
+    "build",
+    "monitor",
+    "proxy",
+    "auth",
+    "erp",
+    "shop",
+    "search",
+    "logs",
+    "backup",
+    "desktop",
+    "voip",
+    "print",
+)
 SIZES = (1, 2, 2, 4, 4, 4, 8, 8, 16, 32)
 DOM0, OVERHEAD = 4, 3
 
@@ -32,8 +52,9 @@ def generate(hosts: int, vms: int, memory_share: float = 0.6, seed: int = 0, **h
     return {
         "name": f"{hosts} hosts, {vms} VMs",
         "pool": {"name": f"pool of {hosts}"},
-        "hosts": [{"name": name, "memory": f"{memory} GiB", "cpus": 64, "nic": "25 Gbit/s", **host_words}
-                  for name in names],
+        "hosts": [
+            {"name": name, "memory": f"{memory} GiB", "cpus": 64, "nic": "25 Gbit/s", **host_words} for name in names
+        ],
         "srs": [{"name": "Shared NFS", "default": True, "size": "200 TiB"}],
         "vms": made,
     }
@@ -41,8 +62,13 @@ def generate(hosts: int, vms: int, memory_share: float = 0.6, seed: int = 0, **h
 
 def guest(chance: random.Random, number: int, host: str) -> dict[str, Any]:
     service = SERVICES[number % len(SERVICES)]
-    return {"name": f"{service}-{number // len(SERVICES) + 1}", "host": host, "memory": f"{chance.choice(SIZES)} GiB",
-            "vcpus": chance.choice((1, 2, 4, 8)), "disks": [{"size": f"{chance.choice((10, 20, 40, 80))} GiB"}]}
+    return {
+        "name": f"{service}-{number // len(SERVICES) + 1}",
+        "host": host,
+        "memory": f"{chance.choice(SIZES)} GiB",
+        "vcpus": chance.choice((1, 2, 4, 8)),
+        "disks": [{"size": f"{chance.choice((10, 20, 40, 80))} GiB"}],
+    }
 
 
 def main(told: list[str]) -> None:

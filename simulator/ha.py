@@ -16,17 +16,26 @@ ENABLING, DISABLING = 12.0, 4.0
 
 def plan_exists(site: Site, failures: int, without: str = "") -> bool:
     """Whether the protected VMs of any `failures` hosts would fit on those that stay."""
-    hosts = [host for host in site.machines
-             if host != without and site.is_live(host) and site.world.record("host", host)["enabled"]]
+    hosts = [
+        host
+        for host in site.machines
+        if host != without and site.is_live(host) and site.world.record("host", host)["enabled"]
+    ]
     gone_first = [without] if without else []
-    return all(fits(site, [host for host in hosts if host not in lost], [*gone_first, *lost])
-               for lost in combinations(hosts, min(failures, len(hosts))))
+    return all(
+        fits(site, [host for host in hosts if host not in lost], [*gone_first, *lost])
+        for lost in combinations(hosts, min(failures, len(hosts)))
+    )
 
 
 def fits(site: Site, staying: list[str], lost: list[str]) -> bool:
     room = sorted((memory.free(site.world, host) for host in staying), reverse=True)
-    sizes = [memory.needed(site.world.record("VM", vm)) for host in lost for vm in site.guests(host)
-             if site.world.record("VM", vm)["ha_restart_priority"] == "restart"]
+    sizes = [
+        memory.needed(site.world.record("VM", vm))
+        for host in lost
+        for vm in site.guests(host)
+        if site.world.record("VM", vm)["ha_restart_priority"] == "restart"
+    ]
     for size in sorted(sizes, reverse=True):
         place = next((number for number, free in enumerate(room) if free >= size), None)
         if place is None:
@@ -76,20 +85,38 @@ def assert_statefile_possible(site: Site, sr: str) -> None:
     record = site.world.record("SR", sr)
     if not record["shared"]:
         raise Failure("SR_OPERATION_NOT_SUPPORTED", sr)
-    attached = {site.world.record("PBD", pbd)["host"] for pbd in record["PBDs"]
-                if site.world.record("PBD", pbd)["currently_attached"]}
+    attached = {
+        site.world.record("PBD", pbd)["host"]
+        for pbd in record["PBDs"]
+        if site.world.record("PBD", pbd)["currently_attached"]
+    }
     if any(host not in attached for host in site.machines):
         raise Failure("HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED", sr)
 
 
 def statefile(site: Site, sr: str) -> str:
-    return site.world.add("VDI", f"statefile {site.count('statefile made')}", name_label="Statefile for HA", SR=sr,
-                          virtual_size=4 * 1024**2, type="ha_statefile", sharable=True, managed=True)
+    return site.world.add(
+        "VDI",
+        f"statefile {site.count('statefile made')}",
+        name_label="Statefile for HA",
+        SR=sr,
+        virtual_size=4 * 1024**2,
+        type="ha_statefile",
+        sharable=True,
+        managed=True,
+    )
 
 
 def set_on(site: Site, files: list[str], configuration: dict[str, str]) -> None:
-    site.world.change("pool", site.pool, ha_enabled=True, ha_statefiles=files, ha_configuration=configuration,
-                      ha_cluster_stack="xhad", allowed_operations=["ha_disable"])
+    site.world.change(
+        "pool",
+        site.pool,
+        ha_enabled=True,
+        ha_statefiles=files,
+        ha_configuration=configuration,
+        ha_cluster_stack="xhad",
+        allowed_operations=["ha_disable"],
+    )
     for host in site.machines:
         site.world.change("host", host, ha_statefiles=files, ha_network_peers=list(site.machines))
     site.journal.write("pool", setting="ha_enabled", before=False, value=True)
@@ -101,8 +128,14 @@ async def disable(site: Site) -> None:
         return
     await site.scheduler.sleep(DISABLING)
     files = list(site.pool_record["ha_statefiles"])
-    site.world.change("pool", site.pool, ha_enabled=False, ha_statefiles=[], ha_overcommitted=False,
-                      allowed_operations=["ha_enable", "designate_new_master", "apply_updates"])
+    site.world.change(
+        "pool",
+        site.pool,
+        ha_enabled=False,
+        ha_statefiles=[],
+        ha_overcommitted=False,
+        allowed_operations=["ha_enable", "designate_new_master", "apply_updates"],
+    )
     for host in site.machines:
         site.world.change("host", host, ha_statefiles=[], ha_network_peers=[])
     for file in files:

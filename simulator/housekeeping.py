@@ -37,8 +37,9 @@ def watch_versions(site: Site) -> None:
         site.world.change("pool", site.pool, other_config={**told, FLAG: "true"})
     else:
         site.world.change("pool", site.pool, other_config={key: one for key, one in told.items() if key != FLAG})
-    site.journal.write("xapi", setting=f"other_config.{FLAG}", before=None if differ else "true",
-                       value="true" if differ else None)
+    site.journal.write(
+        "xapi", setting=f"other_config.{FLAG}", before=None if differ else "true", value="true" if differ else None
+    )
     for host in site.machines:
         refresh_host(site, host)
     site.settled.fire()
@@ -97,5 +98,13 @@ def end_session(site: Site, ref: str) -> None:
 
 def message(site: Site, name: str, priority: int, cls: str, obj_uuid: str, body: str) -> str:
     """Leaves a XAPI message on an object; returns its reference."""
-    return site.world.add("message", f"message {site.count('message')}", name=name, priority=priority, cls=cls,
-                          obj_uuid=obj_uuid, timestamp=site.today(), body=body)
+    return site.world.add(
+        "message",
+        f"message {site.count('message')}",
+        name=name,
+        priority=priority,
+        cls=cls,
+        obj_uuid=obj_uuid,
+        timestamp=site.today(),
+        body=body,
+    )

@@ -46,12 +46,17 @@ def claim(block: str = "") -> Block:
         except OSError as refused:
             lock.close()
             if refused.errno == errno.EADDRNOTAVAIL:
-                raise NoAddress(f"The loopback addresses {prefix}.* do not exist on this machine; add one for each "
-                                f"host, as in 'sudo ifconfig lo0 alias {prefix}.1'.") from None
+                raise NoAddress(
+                    f"The loopback addresses {prefix}.* do not exist on this machine; add one for each "
+                    f"host, as in 'sudo ifconfig lo0 alias {prefix}.1'."
+                ) from None
             continue
         return Block(prefix, lock)
-    raise NoAddress(f"The loopback block 127.{block}.0/24 is in use by another simulator." if block
-                    else "No free loopback block was found; other simulators hold them.")
+    raise NoAddress(
+        f"The loopback block 127.{block}.0/24 is in use by another simulator."
+        if block
+        else "No free loopback block was found; other simulators hold them."
+    )
 
 
 def free_port(addresses: list[str], wanted: int = 0) -> int:

@@ -66,8 +66,11 @@ class Machine:
 
     def waiting(self) -> list[Package]:
         """Packages on offer that are newer than what is installed, in the repository's order."""
-        return [one for one in self.offered.values()
-                if one.name not in self.installed or newer(one, self.installed[one.name])]
+        return [
+            one
+            for one in self.offered.values()
+            if one.name not in self.installed or newer(one, self.installed[one.name])
+        ]
 
     def install(self, packages: list[Package]) -> None:
         self.installed.update({one.name: one for one in packages})

@@ -43,7 +43,10 @@ def free(world: World, host: str, without: str = "") -> int:
     record = world.record("host", host)
     total = world.record("host_metrics", record["metrics"])["memory_total"] - record["memory_overhead"]
     here = [vm for vm in record["resident_VMs"] if vm != without]
-    here += [ref for ref, row in world.rows["VM"].items()
-             if row.record["scheduled_to_be_resident_on"] == host and ref != without and ref not in here]
+    here += [
+        ref
+        for ref, row in world.rows["VM"].items()
+        if row.record["scheduled_to_be_resident_on"] == host and ref != without and ref not in here
+    ]
     records = [world.record("VM", vm) for vm in here]
     return max(0, int(total - sum(one["memory_dynamic_min"] + one["memory_overhead"] for one in records)))

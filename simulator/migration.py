@@ -80,8 +80,10 @@ async def copy(site: Site, migration: Migration) -> None:
     name = site.name("VM", migration.vm) or ""
     if fault := take(site, "migration_fails", vm=name):
         await site.scheduler.sleep(float(fault.get("after", 5)))
-        raise Failure(str(fault.get("code", "VM_MIGRATE_FAILED")), *fault.get("params", (
-            migration.vm, migration.source.ref, migration.target.ref, "simulated failure")))
+        raise Failure(
+            str(fault.get("code", "VM_MIGRATE_FAILED")),
+            *fault.get("params", (migration.vm, migration.source.ref, migration.target.ref, "simulated failure")),
+        )
     state = site.world.record("VM", migration.vm)["power_state"]
     await site.scheduler.sleep(SETUP)
     stream = min(migration.source.spec.stream, migration.target.spec.stream)
@@ -134,8 +136,14 @@ def finish(site: Site, migration: Migration, began: float, outcome: str) -> None
         return
     record = site.world.record("VM", migration.vm)
     ends = {"from": migration.source.name, "to": migration.target.name}
-    site.journal.write("migration", vm=record["name_label"], **ends,
-                       began=round(began, 6), ended=round(site.clock.seconds(), 6), outcome=outcome)
+    site.journal.write(
+        "migration",
+        vm=record["name_label"],
+        **ends,
+        began=round(began, 6),
+        ended=round(site.clock.seconds(), 6),
+        outcome=outcome,
+    )
     if migration.moved:
         swap_disks(site, migration.disks)
     if migration.moved and record["resident_on"] != NULL:
@@ -166,5 +174,12 @@ def target_died(site: Site, machine: Machine) -> None:
     """Every migration to a host that is gone fails; the VM stays where it was."""
     for migration in list(site.migrations):
         if migration.target is machine and migration.source is not machine and migration.process is not None:
-            migration.process.throw(Failure("VM_MIGRATE_FAILED", migration.vm, migration.source.ref,
-                                            machine.ref, "the connection to the destination was lost"))
+            migration.process.throw(
+                Failure(
+                    "VM_MIGRATE_FAILED",
+                    migration.vm,
+                    migration.source.ref,
+                    machine.ref,
+                    "the connection to the destination was lost",
+                )
+            )

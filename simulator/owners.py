@@ -97,10 +97,27 @@ def hang_on_control_domain(site: Site, vm: str, host: str) -> tuple[str, str]:
     name = f"{site.name('VM', vm)} backup"
     disks = [site.world.record("VBD", one)["VDI"] for one in site.world.record("VM", vm)["VBDs"]]
     sr = next((site.world.record("VDI", one)["SR"] for one in disks if site.world.has("VDI", one)), "OpaqueRef:NULL")
-    vdi = site.world.add("VDI", f"backup {number}", name_label=name, SR=sr, virtual_size=1024**3, type="user",
-                         managed=True, is_a_snapshot=True)
-    vbd = site.world.add("VBD", f"backup {number}", VM=site.world.record("host", host)["control_domain"], VDI=vdi,
-                         mode="RO", type="Disk", currently_attached=True, userdevice=str(number), device=f"xvd{number}")
+    vdi = site.world.add(
+        "VDI",
+        f"backup {number}",
+        name_label=name,
+        SR=sr,
+        virtual_size=1024**3,
+        type="user",
+        managed=True,
+        is_a_snapshot=True,
+    )
+    vbd = site.world.add(
+        "VBD",
+        f"backup {number}",
+        VM=site.world.record("host", host)["control_domain"],
+        VDI=vdi,
+        mode="RO",
+        type="Disk",
+        currently_attached=True,
+        userdevice=str(number),
+        device=f"xvd{number}",
+    )
     return vbd, vdi
 
 
@@ -122,10 +139,14 @@ def balancer(site: Site, words: dict[str, Any]) -> None:
 async def balance(site: Site, every: float, times: int) -> None:
     for _ in range(times):
         await site.scheduler.sleep(every)
-        guests = [(ref, record) for ref, record in site.world.all("VM")
-                  if is_guest(record) and record["power_state"] == "Running"]
-        room = {host: memory.free(site.world, host) for host in site.machines
-                if site.world.record("host", host)["enabled"]}
+        guests = [
+            (ref, record)
+            for ref, record in site.world.all("VM")
+            if is_guest(record) and record["power_state"] == "Running"
+        ]
+        room = {
+            host: memory.free(site.world, host) for host in site.machines if site.world.record("host", host)["enabled"]
+        }
         if not room:
             continue
         emptiest = max(room, key=lambda host: room[host])

@@ -78,8 +78,11 @@ def srs_of(site: Site, record: Record) -> list[str]:
 
 
 def assert_sees_srs(site: Site, vm: str, record: Record, host: str) -> None:
-    attached = {pbd["SR"] for pbd in (site.world.record("PBD", ref) for ref in site.world.record("host", host)["PBDs"])
-                if pbd["currently_attached"]}
+    attached = {
+        pbd["SR"]
+        for pbd in (site.world.record("PBD", ref) for ref in site.world.record("host", host)["PBDs"])
+        if pbd["currently_attached"]
+    }
     for sr in srs_of(site, record):
         if sr not in attached:
             raise Failure("VM_REQUIRES_SR", vm, sr)
@@ -109,8 +112,11 @@ def assert_cpu(site: Site, vm: str, record: Record, there: Record, host: str) ->
 
 def targets(site: Site, host: str) -> list[str]:
     """The hosts XAPI would empty this one onto: other, enabled, and not lower in version."""
-    return [other for other in site.machines
-            if other != host and site.world.record("host", other)["enabled"] and not_lower(site, host, other)]
+    return [
+        other
+        for other in site.machines
+        if other != host and site.world.record("host", other)["enabled"] and not_lower(site, host, other)
+    ]
 
 
 def evacuation(site: Site, host: str) -> tuple[dict[str, str], dict[str, list[str]]]:

@@ -19,9 +19,17 @@ NEEDS_TOOLSTACK = ("xapi-core", "sm")
 
 def build(site: Site) -> None:
     """The repositories a XenServer pool has."""
-    refs = [site.world.add("Repository", name, name_label=name, update=name == "normal",
-                           binary_url=f"https://updates.example/{name}/", source_url=f"https://updates.example/{name}-src/")
-            for name in ("base", "normal")]
+    refs = [
+        site.world.add(
+            "Repository",
+            name,
+            name_label=name,
+            update=name == "normal",
+            binary_url=f"https://updates.example/{name}/",
+            source_url=f"https://updates.example/{name}-src/",
+        )
+        for name in ("base", "normal")
+    ]
     site.world.change("pool", site.pool, repositories=refs)
 
 
@@ -54,19 +62,31 @@ def updates_of(site: Site, hosts: list[str]) -> dict[str, Any]:
 
 def host_line(machine: Machine, packages: list[Package]) -> dict[str, Any]:
     must = guidance(packages)
-    return {"ref": machine.ref, "guidance": {"mandatory": must, "recommended": [], "full": must},
-            "RPMS": [f"{one.nvra}.rpm" for one in packages], "updates": [update_id(one) for one in packages],
-            "livepatches": []}
+    return {
+        "ref": machine.ref,
+        "guidance": {"mandatory": must, "recommended": [], "full": must},
+        "RPMS": [f"{one.nvra}.rpm" for one in packages],
+        "updates": [update_id(one) for one in packages],
+        "livepatches": [],
+    }
 
 
 def update_line(number: int, package: Package) -> dict[str, Any]:
     security = "Security" in package.changelog
     must = guidance([package])
-    return {"id": update_id(package), "summary": package.summary, "description": package.changelog,
-            "special-info": "", "URL": f"https://updates.example/{number}", "livepatches": [],
-            "type": "security" if security else "bugfix", "issued": "20260101T00:00:00Z",
-            "severity": "high" if security else "none",
-            "guidance": {"mandatory": must, "recommended": [], "full": must}, "title": f"{package.name} {package.evr}"}
+    return {
+        "id": update_id(package),
+        "summary": package.summary,
+        "description": package.changelog,
+        "special-info": "",
+        "URL": f"https://updates.example/{number}",
+        "livepatches": [],
+        "type": "security" if security else "bugfix",
+        "issued": "20260101T00:00:00Z",
+        "severity": "high" if security else "none",
+        "guidance": {"mandatory": must, "recommended": [], "full": must},
+        "title": f"{package.name} {package.evr}",
+    }
 
 
 def update_id(package: Package) -> str:

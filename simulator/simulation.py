@@ -84,8 +84,13 @@ class Simulation:
 
     def line(self) -> dict[str, Any]:
         """What the command prints when it is ready."""
-        told: dict[str, Any] = {"master": self.master_url, "hosts": self.hosts, "control": self.control_url,
-                                "username": self.username, "password": self.password}
+        told: dict[str, Any] = {
+            "master": self.master_url,
+            "hosts": self.hosts,
+            "control": self.control_url,
+            "username": self.username,
+            "password": self.password,
+        }
         return told | ({"ca": self.ca_file} if self.ca_file else {})
 
     async def open(self, control_port: int = 0) -> None:
@@ -140,8 +145,16 @@ def drive_of(drive: str, factor: float) -> Drive:
 
 @asynccontextmanager
 async def running(
-    world: str | Path | Mapping[str, Any] | WorldSpec, *, drive: str = "wall", factor: float = 1.0, seed: int | str = 0,
-    journal: str | Path | None = None, tls: bool = False, port: int = 0, control_port: int = 0, block: str = "",
+    world: str | Path | Mapping[str, Any] | WorldSpec,
+    *,
+    drive: str = "wall",
+    factor: float = 1.0,
+    seed: int | str = 0,
+    journal: str | Path | None = None,
+    tls: bool = False,
+    port: int = 0,
+    control_port: int = 0,
+    block: str = "",
 ) -> AsyncIterator[Simulation]:
     """Runs a simulated pool in this process, inside the running asyncio loop, until the block is left.
 

@@ -120,8 +120,11 @@ class Site:
 
     def guests(self, host: str) -> list[str]:
         """The VMs on a host as the database has them, without its control domain."""
-        return [vm for vm in self.world.record("host", host)["resident_VMs"]
-                if not self.world.record("VM", vm)["is_control_domain"]]
+        return [
+            vm
+            for vm in self.world.record("host", host)["resident_VMs"]
+            if not self.world.record("VM", vm)["is_control_domain"]
+        ]
 
     @contextmanager
     def waiting(self) -> Iterator[asyncio.Event]:

@@ -31,16 +31,29 @@ class Errand:
     cancellable: bool = True
 
 
-def create(site: Site, label: str, description: str = "", *, headers: Mapping[str, str] | None = None,
-           parent: str = NULL) -> str:
+def create(
+    site: Site, label: str, description: str = "", *, headers: Mapping[str, str] | None = None, parent: str = NULL
+) -> str:
     """A pending task; headers `x-http-other-config-KEY` become its other_config `http:KEY`, `subtask-of` its parent."""
     told = headers or {}
-    tags = {f"http:{name[len(TAG):]}": value for name, value in told.items() if name.startswith(TAG)}
+    tags = {f"http:{name[len(TAG) :]}": value for name, value in told.items() if name.startswith(TAG)}
     above = parent if parent != NULL else told.get("subtask-of", NULL)
     ref = site.world.add(
-        "task", f"task {site.count('task')}", name_label=label, name_description=description, created=site.today(),
-        finished=NEVER, status="pending", resident_on=site.master.ref, type="<none/>", progress=0.0, result="",
-        error_info=[], other_config=tags, allowed_operations=["cancel"], backtrace="()",
+        "task",
+        f"task {site.count('task')}",
+        name_label=label,
+        name_description=description,
+        created=site.today(),
+        finished=NEVER,
+        status="pending",
+        resident_on=site.master.ref,
+        type="<none/>",
+        progress=0.0,
+        result="",
+        error_info=[],
+        other_config=tags,
+        allowed_operations=["cancel"],
+        backtrace="()",
         subtask_of=above if site.world.has("task", above) else NULL,
     )
     site.errands[ref] = Errand()

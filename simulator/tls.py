@@ -47,8 +47,9 @@ class Authority:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
         certificate = self._build(name, key.public_key(), address)
         (self._folder / f"{address}.pem").write_bytes(pem(certificate))
-        private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                    serialization.NoEncryption())
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
         (self._folder / f"{address}.key").write_bytes(private)
 
     def _build(self, name: x509.Name, public: ec.EllipticCurvePublicKey, address: str | None) -> x509.Certificate:

@@ -136,7 +136,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._parked -= outside
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[[*Ts], R], *args: *Ts,
+        self,
+        executor: Executor | None,
+        func: Callable[[*Ts], R],
+        *args: *Ts,
     ) -> asyncio.Future[R]:
         """As asyncio's, and time stands still until the work is done and its result was seen here."""
         future = super().run_in_executor(executor, func, *args)

@@ -22,7 +22,11 @@ def settle(site: Site, vm: str, state: str, host: str, cause: str) -> None:
     running = state in ("Running", "Paused")
     here = host if running else NULL
     world.change(
-        "VM", vm, power_state=state, resident_on=here, scheduled_to_be_resident_on=NULL,
+        "VM",
+        vm,
+        power_state=state,
+        resident_on=here,
+        scheduled_to_be_resident_on=NULL,
         domid=site.count("domid") if running and old["resident_on"] != here else old["domid"] if running else -1,
         memory_target=old["memory_dynamic_max"] if running else 0,
         ha_always_run=running and old["ha_restart_priority"] == "restart",
@@ -32,8 +36,13 @@ def settle(site: Site, vm: str, state: str, host: str, cause: str) -> None:
     for vif in old["VIFs"]:
         world.change("VIF", vif, currently_attached=running)
     if world.has("VM_metrics", old["metrics"]):
-        world.change("VM_metrics", old["metrics"], memory_actual=old["memory_dynamic_max"] if running else 0,
-                     last_updated=site.today(), current_domain_type=old["domain_type"] if running else "unspecified")
+        world.change(
+            "VM_metrics",
+            old["metrics"],
+            memory_actual=old["memory_dynamic_max"] if running else 0,
+            last_updated=site.today(),
+            current_domain_type=old["domain_type"] if running else "unspecified",
+        )
     refresh_vm(site, vm)
     told_change = old["power_state"] != state or old["resident_on"] != here
     if told_change:
@@ -46,8 +55,13 @@ def journal_vm(site: Site, vm: str, cause: str) -> None:
     if not is_guest(record) or (vm in site.mourned and record["power_state"] == "Halted"):
         site.mourned.discard(vm)
         return
-    site.journal.write("vm", vm=record["name_label"], state=record["power_state"].lower(),
-                       host=site.name("host", record["resident_on"]), cause=cause)
+    site.journal.write(
+        "vm",
+        vm=record["name_label"],
+        state=record["power_state"].lower(),
+        host=site.name("host", record["resident_on"]),
+        cause=cause,
+    )
 
 
 def halt(site: Site, vm: str, cause: str) -> None:
@@ -112,8 +126,11 @@ async def clean_shutdown(site: Site, vm: str, cause: str, limit: float = SHUTDOW
     if takes is None or takes > limit:
         await site.scheduler.sleep(min(limit, 60.0) if takes is None else limit)
         if site.world.record("VM", vm)["power_state"] == "Running":
-            raise (Failure("VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT", vm) if takes is None
-                   else Failure("VM_SHUTDOWN_TIMEOUT", vm, str(int(limit))))
+            raise (
+                Failure("VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT", vm)
+                if takes is None
+                else Failure("VM_SHUTDOWN_TIMEOUT", vm, str(int(limit)))
+            )
         return
     await site.scheduler.sleep(takes)
     if site.world.has("VM", vm) and site.world.record("VM", vm)["power_state"] == "Running":

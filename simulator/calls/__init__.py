@@ -24,7 +24,19 @@ from simulator.calls.context import Handler
 from simulator.schema import newest
 
 MODULES = (
-    session, task, event, host, evacuation, migration, vm, snapshot, pool, storage, storage_migration, message, updates,
+    session,
+    task,
+    event,
+    host,
+    evacuation,
+    migration,
+    vm,
+    snapshot,
+    pool,
+    storage,
+    storage_migration,
+    message,
+    updates,
 )
 
 

@@ -88,12 +88,19 @@ def diff(site: Site, since: tuple[int, int], matches: Matcher) -> dict[str, Any]
         shown = site.view(cls, ref) if cls == "VM_guest_metrics" else Shown(row)
         group = groups["message" if cls == "message" else operation]
         group.append(Event((row.modified, lower, operation, ref), shown))
-    gone = [Event((grave.deleted, cls.lower(), "del", grave.ref), None)
-            for cls, graves in world.deleted.items() if cls not in SILENT
-            for grave in graves if grave.created <= start < grave.deleted and matches(cls, grave.ref)]
+    gone = [
+        Event((grave.deleted, cls.lower(), "del", grave.ref), None)
+        for cls, graves in world.deleted.items()
+        if cls not in SILENT
+        for grave in graves
+        if grave.created <= start < grave.deleted and matches(cls, grave.ref)
+    ]
     counts = {cls.lower(): Int32(len(rows)) for cls, rows in world.rows.items() if cls not in SILENT}
-    return {"events": groups["message"] + groups["add"] + groups["mod"] + gone, "valid_ref_counts": counts,
-            "token": f"{world.generation:020d},{len(world.rows['message']):020d}"}
+    return {
+        "events": groups["message"] + groups["add"] + groups["mod"] + gone,
+        "valid_ref_counts": counts,
+        "token": f"{world.generation:020d},{len(world.rows['message']):020d}",
+    }
 
 
 def candidates(site: Site, start: int, matches: Matcher) -> Iterator[tuple[str, str, str, Row]]:

@@ -146,11 +146,22 @@ def migrate_receive(ctx: Context, host: str, network: str, options: dict[str, st
     site = ctx.site
     machine = ctx.reach(host)
     address = address_on(ctx, host, network)
-    session = site.world.add("session", f"migration {site.count('session')}", this_host=host, pool=True,
-                             last_active=site.today(), is_local_superuser=True, originator="migration")
-    return {"SM": f"http://{address}/services/SM?session_id={session}", "host": host, "session_id": session,
-            "xenops": f"http://{address}/services/xenops?session_id={session}",
-            "master": f"http://{machine.address}/"}
+    session = site.world.add(
+        "session",
+        f"migration {site.count('session')}",
+        this_host=host,
+        pool=True,
+        last_active=site.today(),
+        is_local_superuser=True,
+        originator="migration",
+    )
+    return {
+        "SM": f"http://{address}/services/SM?session_id={session}",
+        "host": host,
+        "session_id": session,
+        "xenops": f"http://{address}/services/xenops?session_id={session}",
+        "master": f"http://{machine.address}/",
+    }
 
 
 def address_on(ctx: Context, host: str, network: str) -> str:

@@ -32,8 +32,11 @@ def destroy_many(ctx: Context, messages: list[str]) -> None:
 
 def get(ctx: Context, cls: str, obj_uuid: str, since: str) -> dict[str, Any]:
     """The messages on one object after a moment."""
-    return {ref: Shown(row) for ref, row in ctx.site.world.rows["message"].items()
-            if row.record["cls"] == cls and row.record["obj_uuid"] == obj_uuid and row.record["timestamp"] > since}
+    return {
+        ref: Shown(row)
+        for ref, row in ctx.site.world.rows["message"].items()
+        if row.record["cls"] == cls and row.record["obj_uuid"] == obj_uuid and row.record["timestamp"] > since
+    }
 
 
 def get_since(ctx: Context, since: str) -> dict[str, Any]:
@@ -65,8 +68,14 @@ def get_by_uuid(ctx: Context, uuid: str) -> str:
 
 
 CALLS = {
-    "message.create": create, "message.destroy": destroy, "message.destroy_many": destroy_many, "message.get": get,
-    "message.get_since": get_since, "message.get_all": get_all, "message.get_all_records": get_all_records,
-    "message.get_all_records_where": get_all_records_where, "message.get_record": get_record,
+    "message.create": create,
+    "message.destroy": destroy,
+    "message.destroy_many": destroy_many,
+    "message.get": get,
+    "message.get_since": get_since,
+    "message.get_all": get_all,
+    "message.get_all_records": get_all_records,
+    "message.get_all_records_where": get_all_records_where,
+    "message.get_record": get_record,
     "message.get_by_uuid": get_by_uuid,
 }

@@ -65,9 +65,16 @@ def told(ctx: Context, package: Any) -> dict[str, Any]:
     date = 1765000000 + len(package.name) * 3600
     log = {"date": date, "author": "Build System <build@packages.example>", "description": package.changelog}
     url = f"https://updates.example/8/base/x86_64/Packages/{package.nvra}.rpm"
-    return {"name": package.name, "version": package.version, "release": package.release,
-            "description": package.summary, "changelog": log if package.changelog else None, "url": url,
-            "size": package.size, "license": package.license}
+    return {
+        "name": package.name,
+        "version": package.version,
+        "release": package.release,
+        "description": package.summary,
+        "changelog": log if package.changelog else None,
+        "url": url,
+        "size": package.size,
+        "license": package.license,
+    }
 
 
 async def update(ctx: Context, machine: Machine, args: dict[str, str]) -> str:
@@ -104,6 +111,7 @@ def service(action: str) -> Plugin:
             raise Failure("-1", "Missing argument 'service'", "", TRACE)
         await ctx.site.scheduler.sleep(1.0)
         return "true"
+
     act.__name__ = action
     return act
 
@@ -120,15 +128,30 @@ async def health_check(ctx: Context, machine: Machine, args: dict[str, str]) -> 
             for vdi in record["VDIs"]:
                 name = f"xcp-volume-{site.world.record('VDI', vdi)['uuid']}"
                 resources[name] = {node: {"volumes": [{"disk-state": state}], "in-use": False} for node in nodes}
-    return json.dumps({"controller-uri": f"linstor://{site.master.address}", "nodes": nodes,
-                       "storage-pools": {}, "warnings": [], "errors": [], "resources": resources})
+    return json.dumps(
+        {
+            "controller-uri": f"linstor://{site.master.address}",
+            "nodes": nodes,
+            "storage-pools": {},
+            "warnings": [],
+            "errors": [],
+            "resources": resources,
+        }
+    )
 
 
 PLUGINS: dict[str, dict[str, Plugin]] = {
-    "updater.py": {"check_update": check_update, "update": update, "install": install,
-                   "query_installed": query_installed, "get_proxies": get_proxies},
-    "service.py": {action: service(action) for action in (
-        "start_service", "stop_service", "restart_service", "try_restart_service")},
+    "updater.py": {
+        "check_update": check_update,
+        "update": update,
+        "install": install,
+        "query_installed": query_installed,
+        "get_proxies": get_proxies,
+    },
+    "service.py": {
+        action: service(action)
+        for action in ("start_service", "stop_service", "restart_service", "try_restart_service")
+    },
     "linstor-manager": {"healthCheck": health_check},
 }
 XCP_NG_ONLY = ("updater.py", "service.py")

@@ -80,15 +80,23 @@ def recover_slaves(ctx: Context) -> list[str]:
 
 
 IN_PROGRESS = {
-    "ha_enable": "HA_ENABLE_IN_PROGRESS", "ha_disable": "HA_DISABLE_IN_PROGRESS",
-    "designate_new_master": "DESIGNATE_NEW_MASTER_IN_PROGRESS", "sync_updates": "SYNC_UPDATES_IN_PROGRESS",
+    "ha_enable": "HA_ENABLE_IN_PROGRESS",
+    "ha_disable": "HA_DISABLE_IN_PROGRESS",
+    "designate_new_master": "DESIGNATE_NEW_MASTER_IN_PROGRESS",
+    "sync_updates": "SYNC_UPDATES_IN_PROGRESS",
     "apply_updates": "APPLY_UPDATES_IN_PROGRESS",
 }
 CALLS = {
-    "pool.enable_ha": enable_ha, "pool.disable_ha": disable_ha, "pool.designate_new_master": designate_new_master,
-    "pool.sync_database": sync_database, "pool.ha_failover_plan_exists": ha_failover_plan_exists,
+    "pool.enable_ha": enable_ha,
+    "pool.disable_ha": disable_ha,
+    "pool.designate_new_master": designate_new_master,
+    "pool.sync_database": sync_database,
+    "pool.ha_failover_plan_exists": ha_failover_plan_exists,
     "pool.ha_compute_max_host_failures_to_tolerate": ha_compute_max_host_failures_to_tolerate,
-    "pool.ha_prevent_restarts_for": ha_prevent_restarts_for, "pool.get_license_state": get_license_state,
-    "pool.has_extension": has_extension, "pool.retrieve_wlb_recommendations": retrieve_wlb_recommendations,
-    "pool.emergency_transition_to_master": emergency_transition_to_master, "pool.recover_slaves": recover_slaves,
+    "pool.ha_prevent_restarts_for": ha_prevent_restarts_for,
+    "pool.get_license_state": get_license_state,
+    "pool.has_extension": has_extension,
+    "pool.retrieve_wlb_recommendations": retrieve_wlb_recommendations,
+    "pool.emergency_transition_to_master": emergency_transition_to_master,
+    "pool.recover_slaves": recover_slaves,
 }

@@ -18,8 +18,15 @@ def login_with_password(ctx: Context, uname: str, pwd: str, version: str = "", o
     if (uname, pwd) != (site.spec.username, site.spec.password):
         raise Failure("SESSION_AUTHENTICATION_FAILED", uname, "Authentication failure")
     return site.world.add(
-        "session", f"session {site.count('session')}", this_host=ctx.machine.ref, last_active=site.today(), pool=True,
-        is_local_superuser=True, auth_user_name=uname, originator=originator, validation_time=site.today(),
+        "session",
+        f"session {site.count('session')}",
+        this_host=ctx.machine.ref,
+        last_active=site.today(),
+        pool=True,
+        is_local_superuser=True,
+        auth_user_name=uname,
+        originator=originator,
+        validation_time=site.today(),
     )
 
 
@@ -28,8 +35,15 @@ def slave_local_login_with_password(ctx: Context, uname: str, pwd: str) -> str:
     site = ctx.site
     if (uname, pwd) != (site.spec.username, site.spec.password):
         raise Failure("SESSION_AUTHENTICATION_FAILED", uname, "Authentication failure")
-    return site.world.add("session", f"local session {site.count('session')}", this_host=ctx.machine.ref, pool=False,
-                          last_active=site.today(), is_local_superuser=True, originator="local")
+    return site.world.add(
+        "session",
+        f"local session {site.count('session')}",
+        this_host=ctx.machine.ref,
+        pool=False,
+        last_active=site.today(),
+        is_local_superuser=True,
+        originator="local",
+    )
 
 
 def logout(ctx: Context) -> None:

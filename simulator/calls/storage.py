@@ -81,7 +81,15 @@ def unplug_pif(ctx: Context, self: str) -> None:
 
 
 CALLS = {
-    "PBD.plug": plug_pbd, "PBD.unplug": unplug_pbd, "SR.scan": scan_sr, "VBD.eject": eject, "VBD.insert": insert,
-    "VBD.plug": plug_vbd, "VBD.unplug": unplug_vbd, "VDI.enable_cbt": enable_cbt, "VDI.disable_cbt": disable_cbt,
-    "PIF.plug": plug_pif, "PIF.unplug": unplug_pif,
+    "PBD.plug": plug_pbd,
+    "PBD.unplug": unplug_pbd,
+    "SR.scan": scan_sr,
+    "VBD.eject": eject,
+    "VBD.insert": insert,
+    "VBD.plug": plug_vbd,
+    "VBD.unplug": unplug_vbd,
+    "VDI.enable_cbt": enable_cbt,
+    "VDI.disable_cbt": disable_cbt,
+    "PIF.plug": plug_pif,
+    "PIF.unplug": unplug_pif,
 }

@@ -20,8 +20,14 @@ MOST_AT_ONCE = 3
 
 
 def assert_can_migrate(
-    ctx: Context, vm: str, dest: dict[str, str], live: bool, vdi_map: dict[str, str], vif_map: dict[str, str],
-    options: dict[str, str], vgpu_map: dict[str, str] | None = None,
+    ctx: Context,
+    vm: str,
+    dest: dict[str, str],
+    live: bool,
+    vdi_map: dict[str, str],
+    vif_map: dict[str, str],
+    options: dict[str, str],
+    vgpu_map: dict[str, str] | None = None,
 ) -> None:
     """Raises why VM.migrate_send would refuse."""
     operations.check(ctx.site, vm, "migrate_send", strict=options.get("force") != "true")
@@ -86,16 +92,26 @@ def assert_disk_movable(ctx: Context, vdi: str, sr: str) -> None:
 
 def assert_sees(ctx: Context, vm: str, host: str, srs: list[str]) -> None:
     site = ctx.site
-    attached = {site.world.record("PBD", pbd)["SR"] for pbd in site.world.record("host", host)["PBDs"]
-                if site.world.record("PBD", pbd)["currently_attached"]}
+    attached = {
+        site.world.record("PBD", pbd)["SR"]
+        for pbd in site.world.record("host", host)["PBDs"]
+        if site.world.record("PBD", pbd)["currently_attached"]
+    }
     for sr in srs:
         if sr not in attached:
             raise Failure("VM_REQUIRES_SR", vm, sr)
 
 
 async def migrate_send(
-    ctx: Context, vm: str, dest: dict[str, str], live: bool, vdi_map: dict[str, str], vif_map: dict[str, str],
-    options: dict[str, str], vgpu_map: dict[str, str] | None = None, vdi_format_map: dict[str, str] | None = None,
+    ctx: Context,
+    vm: str,
+    dest: dict[str, str],
+    live: bool,
+    vdi_map: dict[str, str],
+    vif_map: dict[str, str],
+    options: dict[str, str],
+    vgpu_map: dict[str, str] | None = None,
+    vdi_format_map: dict[str, str] | None = None,
 ) -> str:
     """Moves a VM with its disks within the pool, or its disks under it when the host is its own; the same VM."""
     site = ctx.site
@@ -153,5 +169,7 @@ async def pool_migrate_vdi(ctx: Context, vdi: str, sr: str, options: dict[str, s
 
 
 CALLS = {
-    "VM.assert_can_migrate": assert_can_migrate, "VM.migrate_send": migrate_send, "VDI.pool_migrate": pool_migrate_vdi,
+    "VM.assert_can_migrate": assert_can_migrate,
+    "VM.migrate_send": migrate_send,
+    "VDI.pool_migrate": pool_migrate_vdi,
 }

@@ -15,7 +15,13 @@ PENDING = {"RebootHost": "reboot_host", "RestartToolstack": "restart_toolstack"}
 
 
 async def sync_updates(
-    ctx: Context, self: str, force: bool, token: str = "", token_id: str = "", username: str = "", password: str = "",
+    ctx: Context,
+    self: str,
+    force: bool,
+    token: str = "",
+    token_id: str = "",
+    username: str = "",
+    password: str = "",
 ) -> str:
     """Fetches what the repositories offer; its hash. A pool without repositories is refused."""
     site = ctx.site
@@ -69,12 +75,18 @@ async def install(site: Site, machine: Machine, must: list[str]) -> None:
     if fails:
         raise Failure("APPLY_UPDATES_FAILED", machine.ref)
     machine.install(packages)
-    site.world.change("host", machine.ref, pending_guidances=[PENDING[one] for one in must],
-                      last_software_update=site.today(), last_update_hash=site.synced_hash,
-                      latest_synced_updates_applied="yes")
+    site.world.change(
+        "host",
+        machine.ref,
+        pending_guidances=[PENDING[one] for one in must],
+        last_software_update=site.today(),
+        last_update_hash=site.synced_hash,
+        latest_synced_updates_applied="yes",
+    )
 
 
 CALLS = {
-    "pool.sync_updates": sync_updates, "pool.check_update_readiness": check_update_readiness,
+    "pool.sync_updates": sync_updates,
+    "pool.check_update_readiness": check_update_readiness,
     "host.apply_updates": apply_updates,
 }

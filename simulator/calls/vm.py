@@ -125,8 +125,16 @@ async def suspend(ctx: Context, vm: str) -> None:
         size = site.world.record("VM", vm)["memory_dynamic_max"]
         assert_room(ctx, sr, size)
         await through_disk(ctx, machine.name, size)
-        image = site.world.add("VDI", f"suspend {site.count('suspend')}", name_label="Suspend image", SR=sr,
-                               virtual_size=size + 16 * MIB, physical_utilisation=size, type="suspend", managed=True)
+        image = site.world.add(
+            "VDI",
+            f"suspend {site.count('suspend')}",
+            name_label="Suspend image",
+            SR=sr,
+            virtual_size=size + 16 * MIB,
+            physical_utilisation=size,
+            type="suspend",
+            managed=True,
+        )
         site.world.change("VM", vm, suspend_VDI=image)
         vms.settle(site, vm, "Suspended", NULL, "call")
     finally:
@@ -261,12 +269,20 @@ def set_memory_dynamic_range(ctx: Context, self: str, min: int, max: int) -> Non
     ctx.site.world.change("VM", self, memory_dynamic_min=min, memory_dynamic_max=max)
 
 
-def set_memory_limits(ctx: Context, self: str, static_min: int, static_max: int, dynamic_min: int,
-                      dynamic_max: int) -> None:
+def set_memory_limits(
+    ctx: Context, self: str, static_min: int, static_max: int, dynamic_min: int, dynamic_max: int
+) -> None:
     operations.check(ctx.site, self, "changing_memory_limits")
     overhead = memory.memory_overhead(static_max, ctx.site.world.record("VM", self)["VCPUs_max"])
-    ctx.site.world.change("VM", self, memory_static_min=static_min, memory_static_max=static_max,
-                          memory_dynamic_min=dynamic_min, memory_dynamic_max=dynamic_max, memory_overhead=overhead)
+    ctx.site.world.change(
+        "VM",
+        self,
+        memory_static_min=static_min,
+        memory_static_max=static_max,
+        memory_dynamic_min=dynamic_min,
+        memory_dynamic_max=dynamic_max,
+        memory_overhead=overhead,
+    )
 
 
 def set_memory(ctx: Context, self: str, value: int) -> None:
@@ -274,11 +290,25 @@ def set_memory(ctx: Context, self: str, value: int) -> None:
 
 
 CALLS = {
-    "VM.start": start, "VM.start_on": start_on, "VM.clean_shutdown": clean_shutdown, "VM.hard_shutdown": hard_shutdown,
-    "VM.shutdown": shutdown, "VM.clean_reboot": clean_reboot, "VM.hard_reboot": hard_reboot, "VM.suspend": suspend,
-    "VM.resume": resume, "VM.resume_on": resume_on, "VM.pause": pause, "VM.unpause": unpause,
-    "VM.power_state_reset": power_state_reset, "VM.destroy": destroy, "VM.assert_agile": assert_agile,
-    "VM.assert_operation_valid": assert_operation_valid, "VM.update_allowed_operations": update_allowed_operations,
-    "VM.compute_memory_overhead": compute_memory_overhead, "VM.set_memory_dynamic_range": set_memory_dynamic_range,
-    "VM.set_memory_limits": set_memory_limits, "VM.set_memory": set_memory,
+    "VM.start": start,
+    "VM.start_on": start_on,
+    "VM.clean_shutdown": clean_shutdown,
+    "VM.hard_shutdown": hard_shutdown,
+    "VM.shutdown": shutdown,
+    "VM.clean_reboot": clean_reboot,
+    "VM.hard_reboot": hard_reboot,
+    "VM.suspend": suspend,
+    "VM.resume": resume,
+    "VM.resume_on": resume_on,
+    "VM.pause": pause,
+    "VM.unpause": unpause,
+    "VM.power_state_reset": power_state_reset,
+    "VM.destroy": destroy,
+    "VM.assert_agile": assert_agile,
+    "VM.assert_operation_valid": assert_operation_valid,
+    "VM.update_allowed_operations": update_allowed_operations,
+    "VM.compute_memory_overhead": compute_memory_overhead,
+    "VM.set_memory_dynamic_range": set_memory_dynamic_range,
+    "VM.set_memory_limits": set_memory_limits,
+    "VM.set_memory": set_memory,
 }

@@ -68,8 +68,15 @@ class Profile:
 
 def package_of(row: dict[str, Any], evr: str, dist: str) -> Package:
     version, _, release = evr.partition("-")
-    return Package(row["name"], version, release + dist, row.get("summary", ""), row.get("size", 1_000_000),
-                   row.get("license", "GPLv2"), row.get("changelog", ""))
+    return Package(
+        row["name"],
+        version,
+        release + dist,
+        row.get("summary", ""),
+        row.get("size", 1_000_000),
+        row.get("license", "GPLv2"),
+        row.get("changelog", ""),
+    )
 
 
 def names() -> list[str]:
@@ -87,12 +94,21 @@ def load(name: str) -> Profile:
     dist = told["dist"]
     rows = told["packages"]
     return Profile(
-        name=name, brand=told["brand"], product_version=told["product_version"],
-        platform_version=told["platform_version"], xapi=version_of(told["xapi"]),
-        api_version=(told["api_version"][0], told["api_version"][1]), evacuate_params=told["evacuate_params"],
-        evacuate_batch=told["evacuate_batch"], disable_params=told["disable_params"],
-        upgrade_keys=tuple(told["upgrade_keys"]), migration_keys=tuple(told["migration_keys"]),
-        boot_time_jitters=told["boot_time_jitters"], updater=told["updater"], dist=dist, linux=told["linux"],
+        name=name,
+        brand=told["brand"],
+        product_version=told["product_version"],
+        platform_version=told["platform_version"],
+        xapi=version_of(told["xapi"]),
+        api_version=(told["api_version"][0], told["api_version"][1]),
+        evacuate_params=told["evacuate_params"],
+        evacuate_batch=told["evacuate_batch"],
+        disable_params=told["disable_params"],
+        upgrade_keys=tuple(told["upgrade_keys"]),
+        migration_keys=tuple(told["migration_keys"]),
+        boot_time_jitters=told["boot_time_jitters"],
+        updater=told["updater"],
+        dist=dist,
+        linux=told["linux"],
         installed={row["name"]: package_of(row, row["has"], dist) for row in rows},
         updates=tuple(package_of(row, row["offers"], dist) for row in rows if "offers" in row),
     )

@@ -67,8 +67,16 @@ def call_lines(body: dict[str, Any]) -> list[str]:
         anonymous = not (params and params[0][0] == "session_id")
         given = params if anonymous else params[1:]
         shown = [f"{one}:{short_type(type_)}{'' if needed else '?'}" for one, type_, needed in given]
-        lines.append("\t".join([name, short_type(message["result"]), " ".join(shown) or "-", since(message["changes"])
-                                + (" anonymous" if anonymous else "")]))
+        lines.append(
+            "\t".join(
+                [
+                    name,
+                    short_type(message["result"]),
+                    " ".join(shown) or "-",
+                    since(message["changes"]) + (" anonymous" if anonymous else ""),
+                ]
+            )
+        )
     return lines
 
 

@@ -32,8 +32,9 @@ class BeforeDispatch(Failure):
     """A refusal that comes before the call is looked at: a host in emergency mode."""
 
 
-async def answer(site: Site, machine: Machine, method: str, params: list[Any], headers: Mapping[str, str],
-                 peer: Any = None) -> Any:
+async def answer(
+    site: Site, machine: Machine, method: str, params: list[Any], headers: Mapping[str, str], peer: Any = None
+) -> Any:
     """The result of a call that arrived at a machine; raises Failure, or ConnectionCut where no answer is given."""
     loop = asyncio.get_running_loop()
     if isinstance(loop, VirtualLoop):
@@ -66,8 +67,16 @@ async def answer(site: Site, machine: Machine, method: str, params: list[Any], h
 def write_line(ctx: Context, began: float, outcome: str, code: str | None = None) -> None:
     """The journal's line of a call, written when what it asked for is over, however it came to that."""
     ctx.site.journal.write(
-        "call", host=ctx.machine.name, method=ctx.method, params=ctx.told, client=ctx.originator, outcome=outcome,
-        code=code, began=round(began, 6), **({} if simulated(ctx.method) else {"simulated": False}))
+        "call",
+        host=ctx.machine.name,
+        method=ctx.method,
+        params=ctx.told,
+        client=ctx.originator,
+        outcome=outcome,
+        code=code,
+        began=round(began, 6),
+        **({} if simulated(ctx.method) else {"simulated": False}),
+    )
 
 
 def outcome_of(ended: Process) -> tuple[str, str | None]:
@@ -95,8 +104,10 @@ async def dispatch(ctx: Context, params: list[Any], peer: Any) -> Any:
         raise Failure("INTERNAL_ERROR", "No async mode for this operation")
     given = params if call.anonymous else params[1:]
     count_params(site, call, len(params) if call.anonymous else len(params) - 1)
-    values = [types.check(one, param, ctx.headers.get("x-wire", "xml"))
-              for one, param in zip(given, call.params, strict=False)]
+    values = [
+        types.check(one, param, ctx.headers.get("x-wire", "xml"))
+        for one, param in zip(given, call.params, strict=False)
+    ]
     if call.anonymous:
         ctx.originator = str(given[3]) if len(given) > 3 else ""
     elif machine.door != EMERGENCY:  # the few calls of an emergency take the host's own sessions, which it cannot check
@@ -243,6 +254,11 @@ def parking(peer: Any) -> AbstractContextManager[None]:
 
 
 EMERGENCY_CALLS = {
-    "session.slave_local_login_with_password", "session.local_logout", "host.is_in_emergency_mode",
-    "host.shutdown_agent", "pool.emergency_transition_to_master", "pool.emergency_reset_master", "system.listMethods",
+    "session.slave_local_login_with_password",
+    "session.local_logout",
+    "host.is_in_emergency_mode",
+    "host.shutdown_agent",
+    "pool.emergency_transition_to_master",
+    "pool.emergency_reset_master",
+    "system.listMethods",
 }

@@ -31,8 +31,16 @@ async def answer(site: Site, machine: Machine, request: web.BaseRequest) -> web.
         return web.Response(status=302, headers={"Location": f"http://{site.master.address}{request.path_qs}"})
     if path == "/updates":
         return updates(site, request)
-    site.journal.write("call", host=machine.name, method="GET /pool/xmldbdump", params=[], client="", outcome="success",
-                       code=None, began=round(site.clock.seconds(), 6))
+    site.journal.write(
+        "call",
+        host=machine.name,
+        method="GET /pool/xmldbdump",
+        params=[],
+        client="",
+        outcome="success",
+        code=None,
+        began=round(site.clock.seconds(), 6),
+    )
     return web.Response(body=database(site).encode(), headers={"Content-Type": "application/xml"})
 
 

@@ -110,8 +110,9 @@ class Doorway:
     async def _json(self, body: bytes, headers: dict[str, str], peer: Any) -> str:
         question = jsonrpc.read_call(body)
         try:
-            result = await answer(self.site, self.machine, question.method, question.params,
-                                  {**headers, "x-wire": "json"}, peer)
+            result = await answer(
+                self.site, self.machine, question.method, question.params, {**headers, "x-wire": "json"}, peer
+            )
         except BeforeDispatch as refused:
             return jsonrpc.before_dispatch(refused.details)
         except Failure as refused:

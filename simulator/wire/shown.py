@@ -47,7 +47,7 @@ class Event(Shown):
             if self._snapshot is not None:
                 opening, closing = AROUND_SNAPSHOT[wire]
                 inner = self._snapshot.text(wire, encode)
-                words = words.removesuffix(closing[-CLOSES[wire]:]) + opening + inner + closing
+                words = words.removesuffix(closing[-CLOSES[wire] :]) + opening + inner + closing
             self._encoded[wire] = words
         return self._encoded[wire]
 
@@ -78,6 +78,7 @@ async def encode_calmly(value: Any, wire: str, encode: Callable[[Any], str]) -> 
 
 # how a record's text is put in as the last member of an event's, and how many characters close the event itself
 AROUND_SNAPSHOT = {
-    "json": (',"snapshot":', "}"), "xml": ("<member><name>snapshot</name>", "</member></struct></value>"),
+    "json": (',"snapshot":', "}"),
+    "xml": ("<member><name>snapshot</name>", "</member></struct></value>"),
 }
 CLOSES = {"json": len("}"), "xml": len("</struct></value>")}

@@ -8,8 +8,11 @@ from simulator.failure import NULL
 from simulator.site import Site
 
 SECRET = {
-    "session.login_with_password": (1,), "session.slave_local_login_with_password": (1,),
-    "session.change_password": (1, 2), "pool.join": (3,), "pool.initialize_wlb": (3, 5),
+    "session.login_with_password": (1,),
+    "session.slave_local_login_with_password": (1,),
+    "session.change_password": (1, 2),
+    "pool.join": (3,),
+    "pool.initialize_wlb": (3, 5),
 }
 ANONYMOUS = ("session.login_with_password", "session.slave_local_login_with_password")
 

@@ -47,7 +47,11 @@ class Xapi:
         self._http = http
 
     async def ask(
-        self, method: str, *params: Any, url: str | None = None, headers: Mapping[str, str] | None = None,
+        self,
+        method: str,
+        *params: Any,
+        url: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """A call without a session, to the master unless told otherwise."""
         body = {"jsonrpc": "2.0", "method": method, "params": list(params), "id": 1}
@@ -104,6 +108,7 @@ async def client(world: Any, **told: Any) -> AsyncIterator[Xapi]:
 
 def played(story: Story, world: Any = None, **told: Any) -> None:
     """Runs a story on a world whose time jumps."""
+
     async def play() -> None:
         async with client(world if world is not None else TWO_HOSTS, drive="virtual", **told) as xapi:
             await story(xapi)

@@ -20,7 +20,8 @@ import XenAPI
 def command(*words: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
     """The command under way, with what it printed when it was ready; ended by SIGTERM if it still runs."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "simulator", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        [sys.executable, "-m", "simulator", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline()), process

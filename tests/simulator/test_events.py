@@ -16,6 +16,7 @@ def told(batch: dict[str, Any]) -> list[tuple[str, str]]:
 
 def test_the_empty_token_gives_everything_as_added() -> None:
     """One consistent reading: snapshots equal get_record, counts equal what came."""
+
     async def story(xapi: Xapi) -> None:
         batch = await xapi("event.from", ["*"], "", 10.0)
         assert {event["operation"] for event in batch["events"]} == {"add"}
@@ -42,6 +43,7 @@ def test_nothing_new_is_an_empty_batch_after_the_time_out() -> None:
 
 def test_one_object_comes_once_as_it_is_now() -> None:
     """Two changes are one mod; a VM made and destroyed in between never shows."""
+
     async def story(xapi: Xapi) -> None:
         vm = await xapi.ref("web")
         token = (await xapi("event.from", ["vm", "network"], "", 1.0))["token"]
@@ -111,6 +113,7 @@ def test_a_token_that_cannot_be_read_is_refused(token: str) -> None:
 
 def test_deletions_beyond_what_is_remembered_are_lost_in_silence() -> None:
     """600 tasks come and go; the counts tell what the events do not."""
+
     async def story(xapi: Xapi) -> None:
         made = [await xapi("network.create", {"name_label": str(n), "other_config": {}, "MTU": 1}) for n in range(600)]
         batch = await xapi("event.from", ["network"], "", 1.0)

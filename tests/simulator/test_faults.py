@@ -27,8 +27,15 @@ def came_up(xapi: Xapi, host: str) -> float:
     return float(xapi.lines("host", host=host, state="up")[-1]["t"])
 
 
-@pytest.mark.parametrize("words", [{"kind": "earthquake"}, {"kind": "power_loss", "host": "west"},
-                                   {"kind": "vm_moves", "vm": "web"}, {"kind": "sr_unreachable", "sr": "none"}])
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"kind": "earthquake"},
+        {"kind": "power_loss", "host": "west"},
+        {"kind": "vm_moves", "vm": "web"},
+        {"kind": "sr_unreachable", "sr": "none"},
+    ],
+)
 def test_a_fault_that_cannot_be_is_refused_in_one_sentence(words: dict[str, Any]) -> None:
     async def story(xapi: Xapi) -> None:
         with pytest.raises(UnknownFault, match=r"^(There is|The fault) .*\.$"):
@@ -60,6 +67,7 @@ def test_a_host_may_never_come_back() -> None:
 
 def test_a_reply_may_be_lost_after_the_act_was_done() -> None:
     """The connection is cut without an answer, and the host is disabled all the same."""
+
     async def story(xapi: Xapi) -> None:
         south = await xapi.ref("south")
         xapi.sim.fault("reply_lost", method="host.disable")
@@ -117,6 +125,7 @@ def test_a_plugin_may_be_busy_for_a_while() -> None:
 
 def test_a_pbd_may_plug_at_the_second_try_only() -> None:
     """At boot it fails; the host is enabled without it, a message says so, and a plug by hand mends it."""
+
     async def story(xapi: Xapi) -> None:
         south = await xapi.ref("south")
         xapi.sim.fault("pbd_plug_fails", host="south")
@@ -145,6 +154,7 @@ def test_a_mount_may_hold_the_boot_for_minutes() -> None:
 
 def test_the_clock_may_be_behind_after_a_boot() -> None:
     """Its own time and agent_start_time are in the past until the time service has corrected them."""
+
     async def story(xapi: Xapi) -> None:
         south = await xapi.ref("south")
         xapi.sim.fault("clock_behind", **{"host": "south", "seconds": 7200, "for": 600})
@@ -175,10 +185,12 @@ def test_an_install_without_a_reboot_may_leave_a_host_that_cannot_be_enabled() -
 
 def test_the_repository_may_publish_more_between_two_hosts() -> None:
     """After the master's turn a member is offered what the master has not; a mirror may differ for one host alone."""
+
     async def story(xapi: Xapi) -> None:
         await update(xapi, "north")
-        xapi.sim.fault("publish", packages=["kernel", {"name": "new-tool", "version": "1.0", "release": "1"}],
-                       hosts=["south"])
+        xapi.sim.fault(
+            "publish", packages=["kernel", {"name": "new-tool", "version": "1.0", "release": "1"}], hosts=["south"]
+        )
         waiting = {}
         for name in ("north", "south"):
             told = await xapi("host.call_plugin", await xapi.ref(name), "updater.py", "check_update", {})
@@ -234,6 +246,7 @@ def test_a_backup_blocks_the_move_and_hangs_a_disk_on_the_control_domain() -> No
 
 def test_owners_start_stop_move_delete_and_make_vms() -> None:
     """All of it is the owner's doing in the journal, and bows to XAPI's rules."""
+
     async def story(xapi: Xapi) -> None:
         xapi.sim.fault("vm_stops", vm="web")
         xapi.sim.fault("vm_starts", vm="web", host="south")
@@ -242,8 +255,13 @@ def test_owners_start_stop_move_delete_and_make_vms() -> None:
         xapi.sim.fault("vm_deleted", vm="mail")
         xapi.sim.fault("vm_appears", name="fresh", host="north")
         told = [(line["vm"], line["state"], line["host"]) for line in xapi.lines("vm", cause="owner")]
-        assert told == [("web", "halted", None), ("web", "running", "south"), ("db", "running", "south"),
-                        ("mail", "halted", None), ("fresh", "running", "north")]
+        assert told == [
+            ("web", "halted", None),
+            ("web", "running", "south"),
+            ("db", "running", "south"),
+            ("mail", "halted", None),
+            ("fresh", "running", "north"),
+        ]
         await xapi("host.disable", await xapi.ref("south"))
         xapi.sim.fault("vm_moves", vm="fresh", host="south")
         await asyncio.sleep(60)
@@ -263,6 +281,7 @@ def test_a_balancer_moves_vms_under_the_clients_feet() -> None:
 
 def test_a_guest_may_freeze_after_its_migration() -> None:
     """XAPI says Running; its metrics are no longer updated, while the others' are."""
+
     async def story(xapi: Xapi) -> None:
         xapi.sim.fault("guest_freezes", vm="web")
         for vm in ("web", "db"):
@@ -296,8 +315,10 @@ def test_a_world_file_can_order_faults_for_later() -> None:
 
 
 def test_with_ha_a_dead_host_is_noticed_and_its_protected_vms_start_elsewhere() -> None:
-    vms = [{"name": "kept", "host": "south", "memory": "2 GiB", "ha": "restart"},
-           {"name": "left", "host": "south", "memory": "2 GiB"}]
+    vms = [
+        {"name": "kept", "host": "south", "memory": "2 GiB", "ha": "restart"},
+        {"name": "left", "host": "south", "memory": "2 GiB"},
+    ]
 
     async def story(xapi: Xapi) -> None:
         xapi.sim.fault("power_loss", host="south")
@@ -320,8 +341,11 @@ def test_with_ha_a_dead_master_is_replaced() -> None:
 
 
 def test_linstor_resyncs_after_a_reboot_and_a_clustered_sr_bears_one_host_away() -> None:
-    srs = [{"name": "Shared NFS", "default": True}, {"name": "Replicated", "type": "linstor", "resync": 300},
-           {"name": "Clustered", "type": "gfs2", "resync": 300}]
+    srs = [
+        {"name": "Shared NFS", "default": True},
+        {"name": "Replicated", "type": "linstor", "resync": 300},
+        {"name": "Clustered", "type": "gfs2", "resync": 300},
+    ]
     vms = [{"name": "web", "host": "north", "disks": [{"sr": "Replicated"}]}]
 
     async def clean(xapi: Xapi) -> bool:

@@ -36,6 +36,7 @@ def test_reboot_needs_a_disabled_host() -> None:
 
 def test_a_member_reboots_ten_seconds_later_and_comes_back_in_order() -> None:
     """The call returns at once; then down, the port closed, emergency, live, times anew, storage, enabled."""
+
     async def story(xapi: Xapi) -> None:
         south = await xapi.ref("south")
         vm = await xapi.ref("mail")
@@ -96,6 +97,7 @@ def words_of(event: dict[str, Any], host: str, anew: bool) -> list[str]:
 
 def test_a_second_reboot_in_the_ten_seconds_stands_in_the_queue_and_reboots_again() -> None:
     """A pending task until the member says hello, disabled for a moment: what a client must fence itself against."""
+
     async def story(xapi: Xapi) -> None:
         south = await xapi.ref("south")
         await xapi.task("VM.pool_migrate", await xapi.ref("mail"), await xapi.ref("north"), {})
@@ -116,6 +118,7 @@ def test_a_second_reboot_in_the_ten_seconds_stands_in_the_queue_and_reboots_agai
 
 def test_while_the_upgrade_flag_is_set_a_second_reboot_is_taken_at_once_and_changes_nothing() -> None:
     """Nothing is recorded then, so nothing queues; the machine is going down already."""
+
     async def story(xapi: Xapi) -> None:
         south = await xapi.ref("south")
         await xapi.task("VM.pool_migrate", await xapi.ref("mail"), await xapi.ref("north"), {})
@@ -133,6 +136,7 @@ def test_while_the_upgrade_flag_is_set_a_second_reboot_is_taken_at_once_and_chan
 
 def test_the_masters_reboot_takes_sessions_and_tasks_and_the_members_only_point_to_it() -> None:
     """A member answers login with HOST_IS_SLAVE and lets every other call hang until the master is back."""
+
     async def story(xapi: Xapi) -> None:
         north = await xapi.ref("north")
         for name in ("web", "db"):
@@ -159,6 +163,7 @@ def test_the_masters_reboot_takes_sessions_and_tasks_and_the_members_only_point_
 
 def test_a_call_under_way_is_cut_when_the_masters_xapi_goes_away() -> None:
     """No answer at all: the connection ends."""
+
     async def story(xapi: Xapi) -> None:
         token = (await xapi("event.from", ["vm"], "", 1.0))["token"]
         waiting = asyncio.create_task(xapi("event.from", ["vm"], token, 600.0))
@@ -173,6 +178,7 @@ def test_a_call_under_way_is_cut_when_the_masters_xapi_goes_away() -> None:
 
 def test_a_toolstack_restart_enables_a_host_that_was_disabled_the_plain_way() -> None:
     """The flag was in memory; boot_time stays within a second, agent_start_time is new, VMs never notice."""
+
     async def story(xapi: Xapi) -> None:
         south = await xapi.ref("south")
         before = await xapi("host.get_other_config", south)
@@ -206,6 +212,7 @@ def test_auto_enable_false_keeps_a_host_disabled_through_restarts() -> None:
 
 def test_boot_time_wanders_by_a_second_on_an_old_xapi() -> None:
     """Now minus uptime, worked out again at each start; on a current one it stays."""
+
     async def story(xapi: Xapi) -> None:
         south = await xapi.ref("south")
         seen = {float((await xapi("host.get_other_config", south))["boot_time"])}
@@ -235,8 +242,10 @@ def test_enable_says_still_booting_until_the_start_is_over() -> None:
 
 def test_reboot_with_vms_on_the_host_moves_or_kills_them_by_its_own_script() -> None:
     """host.reboot never refuses: the VM that can go is moved, the one that cannot is shut down, both are told."""
-    vms = [{"name": "web", "host": "south", "memory": "2 GiB"},
-           {"name": "pinned", "host": "south", "memory": "2 GiB", "devices": ["pci"]}]
+    vms = [
+        {"name": "web", "host": "south", "memory": "2 GiB"},
+        {"name": "pinned", "host": "south", "memory": "2 GiB", "devices": ["pci"]},
+    ]
 
     async def story(xapi: Xapi) -> None:
         south = await xapi.ref("south")
@@ -254,6 +263,7 @@ def test_reboot_with_vms_on_the_host_moves_or_kills_them_by_its_own_script() -> 
 
 def test_power_loss_kills_the_vms_and_the_pool_learns_it_after_ten_minutes() -> None:
     """live stays true; calls to that host cannot be delivered, then it is offline."""
+
     async def story(xapi: Xapi) -> None:
         south = await xapi.ref("south")
         xapi.sim.fault("power_loss", host="south")
@@ -284,6 +294,7 @@ def test_after_power_loss_the_host_comes_back_with_its_vms_halted() -> None:
 
 def test_a_member_newer_than_its_master_is_not_let_in() -> None:
     """It waits in emergency mode with its version, and joins once the master has caught up."""
+
     async def story(xapi: Xapi) -> None:
         south, north = await xapi.ref("south"), await xapi.ref("north")
         await xapi.task("host.call_plugin", south, "updater.py", "update", {})
@@ -303,6 +314,7 @@ def test_a_member_newer_than_its_master_is_not_let_in() -> None:
 
 def test_versions_change_when_xapi_starts_and_xens_only_with_a_boot() -> None:
     """After the update nothing; after a toolstack restart xapi's; after the reboot Xen's too."""
+
     async def story(xapi: Xapi) -> None:
         north = await xapi.ref("north")
 

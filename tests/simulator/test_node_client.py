@@ -87,13 +87,16 @@ def fast_pool() -> Iterator[dict[str, Any]]:
 
 
 def test_it_connects_watches_calls_and_follows_the_master_through_its_reboot(
-    node: Path, fast_pool: dict[str, Any],
+    node: Path,
+    fast_pool: dict[str, Any],
 ) -> None:
     """Over JSON-RPC, as it finds out by itself from the content type."""
     told = said(node, FOLLOWS, fast_pool["master"])
     assert told == [
-        {"step": "listed", "hosts": 2, "master": "north"}, {"step": "watched"},
-        {"step": "refused", "code": "HOST_NOT_DISABLED"}, {"step": "evacuated", "where": "south"},
+        {"step": "listed", "hosts": 2, "master": "north"},
+        {"step": "watched"},
+        {"step": "refused", "code": "HOST_NOT_DISABLED"},
+        {"step": "evacuated", "where": "south"},
         {"step": "followed", "later": True},
     ]
 
@@ -106,8 +109,20 @@ def test_sent_to_a_member_it_finds_the_master(node: Path, fast_pool: dict[str, A
 def test_its_command_line_works(node: Path, fast_pool: dict[str, Any]) -> None:
     """`xen-api URL USER PASSWORD`, a call typed in, over each transport."""
     for transport in ("json-rpc", "xml-rpc"):
-        words = [str(node / "node_modules" / ".bin" / "xen-api"), "--transport", transport, fast_pool["master"], "root",
-                 "simulated"]
-        done = subprocess.run(words, input="call('pool.get_all').then(all => 'pools: ' + all.length)\n", text=True,
-                              capture_output=True, check=False, timeout=60)
+        words = [
+            str(node / "node_modules" / ".bin" / "xen-api"),
+            "--transport",
+            transport,
+            fast_pool["master"],
+            "root",
+            "simulated",
+        ]
+        done = subprocess.run(
+            words,
+            input="call('pool.get_all').then(all => 'pools: ' + all.length)\n",
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
         assert "pools: 1" in done.stdout, done.stdout + done.stderr

@@ -32,7 +32,9 @@ def test_ha_goes_off_with_its_statefiles_and_on_again_with_new_ones() -> None:
         assert after["ha_configuration"] == {"timeout": "60"}
         assert await refused(xapi("pool.enable_ha", [sr], {})) == ["HA_IS_ENABLED"]
         assert [(line["before"], line["value"]) for line in xapi.lines("pool", setting="ha_enabled")][1:] == [
-            (True, False), (False, True)]
+            (True, False),
+            (False, True),
+        ]
 
     played(story, world(pool=HA, srs=SRS))
 
@@ -68,8 +70,10 @@ def test_with_ha_on_an_unprotected_vm_holds_the_evacuation() -> None:
 
 def test_with_ha_on_a_host_that_the_plan_needs_is_not_disabled() -> None:
     hosts = [{"name": name, "memory": "32 GiB"} for name in ("north", "south")]
-    vms = [{"name": "big", "host": "north", "memory": "16 GiB", "ha": "restart"},
-           {"name": "other", "host": "south", "memory": "16 GiB", "ha": "restart"}]
+    vms = [
+        {"name": "big", "host": "north", "memory": "16 GiB", "ha": "restart"},
+        {"name": "other", "host": "south", "memory": "16 GiB", "ha": "restart"},
+    ]
 
     async def story(xapi: Xapi) -> None:
         answer = await refused(xapi("host.disable", await xapi.ref("south")))
@@ -90,6 +94,7 @@ def test_two_operations_of_the_pool_exclude_one_another_at_once() -> None:
 
 def test_the_upgrade_flag_comes_and_goes_with_the_half_minute() -> None:
     """It comes when a host differs from the master, and goes when they agree again; both are XAPI's own doing."""
+
     async def story(xapi: Xapi) -> None:
         for name in ("north", "south"):
             host = await xapi.ref(name)
@@ -120,11 +125,17 @@ def test_while_the_flag_is_set_the_database_dump_is_a_dummy() -> None:
 
 def test_adding_a_key_that_is_there_is_refused_and_removing_one_that_is_not_is_silent() -> None:
     """add_to is no upsert; every key that changes has its own line, null for absent."""
+
     async def story(xapi: Xapi) -> None:
         ref = (await xapi("pool.get_all"))[0]
         await xapi("pool.add_to_other_config", ref, "auto_poweron", "false")
         assert await refused(xapi("pool.add_to_other_config", ref, "auto_poweron", "true")) == [
-            "MAP_DUPLICATE_KEY", "pool", "other_config", ref, "auto_poweron"]
+            "MAP_DUPLICATE_KEY",
+            "pool",
+            "other_config",
+            ref,
+            "auto_poweron",
+        ]
         await xapi("pool.remove_from_other_config", ref, "nothing")
         await xapi("pool.remove_from_other_config", ref, "auto_poweron")
         lines = [(line["before"], line["value"]) for line in xapi.lines("pool", setting="other_config.auto_poweron")]
@@ -135,6 +146,7 @@ def test_adding_a_key_that_is_there_is_refused_and_removing_one_that_is_not_is_s
 
 def test_a_pbd_is_not_unplugged_under_running_disks() -> None:
     """VDI_IN_USE with the disks; empty it goes, and comes back by a plug."""
+
     async def story(xapi: Xapi) -> None:
         south, sr = await xapi.ref("south"), await xapi.ref("Shared NFS")
         (pbd,) = [one for one in await xapi("host.get_PBDs", south) if await xapi("PBD.get_SR", one) == sr]
@@ -180,6 +192,7 @@ def test_another_host_becomes_master_and_every_toolstack_restarts() -> None:
 
 def test_a_member_is_promoted_when_the_master_is_dead() -> None:
     """With a local session, on the member; the pool's settings are those of the last copy."""
+
     async def story(xapi: Xapi) -> None:
         ref = (await xapi("pool.get_all"))[0]
         await xapi("pool.sync_database")

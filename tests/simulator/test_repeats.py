@@ -36,6 +36,7 @@ async def update(simulation: Simulation, name: str) -> None:
 
 def run_of(file: Path, seed: int = 0) -> tuple[float, str]:
     """A whole pool updated under a virtual clock, with a watcher beside; its last second and its journal."""
+
     async def story() -> float:
         async with simulator.running("small", drive="virtual", seed=seed, journal=file) as sim:
             watcher = asyncio.create_task(watch(sim))
@@ -112,6 +113,7 @@ def test_another_seed_gives_other_references() -> None:
 @pytest.mark.parametrize("factor", [20.0, 200.0])
 def test_durations_are_exact_at_any_factor_of_the_walls_clock(factor: float) -> None:
     """The moment is the act's own, never the CPU's: 2 GiB at 100 MB/s is the same to the microsecond."""
+
     async def story() -> float:
         async with simulator.running(TWO_HOSTS, drive="wall", factor=factor) as sim, aiohttp.ClientSession() as http:
             client = Xapi(sim, http)

@@ -38,8 +38,11 @@ def site() -> Site:
 def test_every_field_and_its_type_is_the_data_models(datamodel: dict[str, Any]) -> None:
     """Class by class, name by name."""
     ours = {name: {one.name: one.type for one in fields.values()} for name, fields in newest().fields.items()}
-    theirs = {name: {field: short_type(told["type"]) for field, told in body["fields"].items()}
-              for name, body in datamodel["classes"].items() if name != "event"}
+    theirs = {
+        name: {field: short_type(told["type"]) for field, told in body["fields"].items()}
+        for name, body in datamodel["classes"].items()
+        if name != "event"
+    }
     assert ours == theirs
 
 
@@ -101,8 +104,12 @@ def raised(file: Path) -> list[tuple[str, int, int]]:
 
 # (code, parameters) as xapi-facts have them, where the data model's own list is silent or differs
 EXCEPT = {
-    ("HOST_NOT_ENOUGH_FREE_MEMORY", 1), ("NO_HOSTS_AVAILABLE", 1), ("SESSION_AUTHENTICATION_FAILED", 2),
-    ("VM_IS_TEMPLATE", 2), ("-1", 3), ("UNKNOWN_XENAPI_PLUGIN_FUNCTION", 1),
+    ("HOST_NOT_ENOUGH_FREE_MEMORY", 1),
+    ("NO_HOSTS_AVAILABLE", 1),
+    ("SESSION_AUTHENTICATION_FAILED", 2),
+    ("VM_IS_TEMPLATE", 2),
+    ("-1", 3),
+    ("UNKNOWN_XENAPI_PLUGIN_FUNCTION", 1),
 }
 
 

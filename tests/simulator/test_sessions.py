@@ -19,6 +19,7 @@ def test_a_wrong_password_is_refused_with_the_users_name() -> None:
 
 def test_a_member_sends_to_its_master_before_it_looks_at_the_password() -> None:
     """HOST_IS_SLAVE with the master's bare address, also under a session of the pool."""
+
     async def story(xapi: Xapi) -> None:
         south = xapi.sim.hosts["south"]
         master = xapi.sim.master_url.removeprefix("http://").split(":")[0]
@@ -30,6 +31,7 @@ def test_a_member_sends_to_its_master_before_it_looks_at_the_password() -> None:
 
 def test_a_session_can_be_ended_by_another_that_knows_its_uuid() -> None:
     """What fencing rests on: session.get_by_uuid and session.logout; the ended one is refused from then on."""
+
     async def story(xapi: Xapi) -> None:
         uuid = await xapi("session.get_uuid", xapi.session)
         other = await xapi.ask("session.login_with_password", "root", "simulated", "1.0", "other")
@@ -44,6 +46,7 @@ def test_a_session_can_be_ended_by_another_that_knows_its_uuid() -> None:
 
 def test_ending_a_session_wakes_what_waits_under_it() -> None:
     """A blocked event.from answers SESSION_INVALID at once."""
+
     async def story(xapi: Xapi) -> None:
         token = (await xapi("event.from", ["pool"], "", 1.0))["token"]
         waiting = asyncio.create_task(refused(xapi("event.from", ["pool"], token, 600.0)))
@@ -60,6 +63,7 @@ def test_ending_a_session_wakes_what_waits_under_it() -> None:
 
 def test_sessions_and_tasks_die_with_the_masters_toolstack() -> None:
     """The old session is unknown afterwards, and so is a task that was under way."""
+
     async def story(xapi: Xapi) -> None:
         north = await xapi.ref("north")
         task = await xapi("Async.host.call_plugin", north, "updater.py", "update", {})
@@ -90,6 +94,7 @@ def test_sessions_without_an_originator_are_evicted_oldest_first_above_four_hund
 
 def test_a_booting_member_answers_every_call_with_its_emergency() -> None:
     """Also in JSON 2.0, and there in the odd form: a plain array and id 0."""
+
     async def story(xapi: Xapi) -> None:
         south = await xapi.ref("south")
         await xapi("host.restart_agent", south)

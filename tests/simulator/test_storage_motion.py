@@ -68,10 +68,15 @@ def test_a_disk_moves_under_a_vm_that_stays_but_not_by_vdi_pool_migrate_while_th
     played(story, world(hosts=HOSTS))
 
 
-@pytest.mark.parametrize(("disk", "code"), [
-    ({"cbt": True}, "VDI_CBT_ENABLED"), ({"on_boot": "reset"}, "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION"),
-    ({"sr": "Rigid"}, "SR_DOES_NOT_SUPPORT_MIGRATION"), ({"size": "900 GiB"}, "SR_FULL"),
-])
+@pytest.mark.parametrize(
+    ("disk", "code"),
+    [
+        ({"cbt": True}, "VDI_CBT_ENABLED"),
+        ({"on_boot": "reset"}, "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION"),
+        ({"sr": "Rigid"}, "SR_DOES_NOT_SUPPORT_MIGRATION"),
+        ({"size": "900 GiB"}, "SR_FULL"),
+    ],
+)
 def test_what_makes_a_disk_unmovable(disk: dict[str, Any], code: str) -> None:
     srs = [{"name": "Shared NFS", "default": True}, {"name": "Rigid", "migrates": False}]
 

@@ -18,6 +18,7 @@ async def plugin(xapi: Xapi, fn: str, args: dict[str, str] | None = None, host: 
 
 def test_check_update_lists_what_waits_and_is_empty_after_the_install() -> None:
     """Names, versions and changelogs; the task's result is an XML value around JSON."""
+
     async def story(xapi: Xapi) -> None:
         waiting = await plugin(xapi, "check_update")
         assert {"xapi-core", "xen-hypervisor", "kernel"} <= {one["name"] for one in waiting}
@@ -37,8 +38,11 @@ def test_check_update_lists_what_waits_and_is_empty_after_the_install() -> None:
 def test_query_installed_tells_name_version_release_and_architecture() -> None:
     async def story(xapi: Xapi) -> None:
         told = await plugin(xapi, "query_installed", {"packages": "kernel,xapi-core nothing"})
-        assert told == {"kernel": "kernel-4.19.19-8.0.43.1.xcpng8.3.x86_64",
-                        "xapi-core": "xapi-core-25.33.1-2.1.xcpng8.3.x86_64", "nothing": ""}
+        assert told == {
+            "kernel": "kernel-4.19.19-8.0.43.1.xcpng8.3.x86_64",
+            "xapi-core": "xapi-core-25.33.1-2.1.xcpng8.3.x86_64",
+            "nothing": "",
+        }
 
     played(story)
 
@@ -63,6 +67,7 @@ def test_an_install_takes_its_time_and_shows_a_task_of_the_pool() -> None:
 
 def test_the_lock_refuses_in_the_plugins_own_words() -> None:
     """A second update at once, a check without waiting; installed packages can be asked for all the same."""
+
     async def story(xapi: Xapi) -> None:
         north = await xapi.ref("north")
         await xapi("Async.host.call_plugin", north, "updater.py", "update", {})
@@ -79,6 +84,7 @@ def test_the_lock_refuses_in_the_plugins_own_words() -> None:
 
 def test_a_toolstack_that_restarts_does_not_stop_the_install() -> None:
     """The caller's connection is gone; yum runs on, and what is installed can be asked afterwards."""
+
     async def story(xapi: Xapi) -> None:
         await xapi("Async.host.call_plugin", await xapi.ref("north"), "updater.py", "update", {})
         await asyncio.sleep(5)
@@ -98,7 +104,9 @@ def test_a_plugin_or_function_that_is_not_there_is_told_as_xapi_does() -> None:
         answer = await refused(xapi("host.call_plugin", north, "nope.py", "x", {}))
         assert answer == ["XENAPI_MISSING_PLUGIN", "nope.py"]
         assert await refused(xapi("host.call_plugin", north, "updater.py", "x", {})) == [
-            "UNKNOWN_XENAPI_PLUGIN_FUNCTION", "x"]
+            "UNKNOWN_XENAPI_PLUGIN_FUNCTION",
+            "x",
+        ]
 
     played(story)
 

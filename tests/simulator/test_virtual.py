@@ -26,6 +26,7 @@ def test_a_day_of_sleep_takes_no_time() -> None:
 
 def test_a_thread_that_works_holds_the_time_still() -> None:
     """A timer that is due later does not fire while a worker thread is busy."""
+
     async def story() -> tuple[float, list[str]]:
         order: list[str] = []
         loop = asyncio.get_running_loop()
@@ -41,6 +42,7 @@ def test_a_thread_that_works_holds_the_time_still() -> None:
 
 def test_a_thread_that_waits_for_an_answer_lets_time_pass() -> None:
     """A blocking client gets an answer that needs 50 simulated seconds."""
+
     async def story() -> tuple[bytes, float]:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
@@ -72,6 +74,7 @@ def test_a_thread_that_waits_for_an_answer_lets_time_pass() -> None:
 @pytest.mark.parametrize("other", ["closed", "to another address"])
 def test_a_thread_lets_time_pass_though_a_connection_of_the_loop_has_the_same_port(other: str) -> None:
     """One that is closed and not forgotten, or goes elsewhere from the same port, is not taken for the thread's."""
+
     async def story() -> float:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
@@ -92,6 +95,7 @@ def test_a_thread_lets_time_pass_though_a_connection_of_the_loop_has_the_same_po
 
 def test_bytes_between_two_ends_in_one_loop_are_not_overtaken() -> None:
     """Three hundred round trips over a real socket take no virtual time, though a timer waits to be jumped to."""
+
     async def story() -> float:
         async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             while line := await reader.readline():

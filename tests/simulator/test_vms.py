@@ -20,6 +20,7 @@ async def moved(xapi: Xapi, vm: str, host: str) -> dict[str, Any]:
 
 def test_a_migration_takes_its_memory_over_the_rate_and_is_told_when_it_ends() -> None:
     """2 GiB at 100 MB/s: 21.5 s and the switch; the migration's line stands before the VM's."""
+
     async def story(xapi: Xapi) -> None:
         record = await moved(xapi, "web", "south")
         assert record["status"] == "success"
@@ -157,18 +158,21 @@ def test_a_cpu_that_lacks_features_is_refused_unless_forced() -> None:
     played(story, world(hosts=hosts))
 
 
-@pytest.mark.parametrize(("words", "code"), [
-    ({"tools": False}, "VM_LACKS_FEATURE"),
-    ({"devices": ["pci"]}, "VM_HAS_PCI_ATTACHED"),
-    ({"devices": ["vgpu"]}, "VM_HAS_VGPU"),
-    ({"devices": ["vusb"]}, "VM_HAS_VUSBS"),
-    ({"devices": ["sriov"]}, "VM_HAS_SRIOV_VIF"),
-    ({"nomigrate": True}, "VM_IS_IMMOBILE"),
-    ({"blocked": {"pool_migrate": "VM migration is blocked during backup"}}, "OPERATION_BLOCKED"),
-    ({"state": "paused"}, "VM_BAD_POWER_STATE"),
-    ({"disks": [{"sr": "Local storage on north"}]}, "VM_REQUIRES_SR"),
-    ({"networks": ["island"]}, "VM_REQUIRES_NETWORK"),
-])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ({"tools": False}, "VM_LACKS_FEATURE"),
+        ({"devices": ["pci"]}, "VM_HAS_PCI_ATTACHED"),
+        ({"devices": ["vgpu"]}, "VM_HAS_VGPU"),
+        ({"devices": ["vusb"]}, "VM_HAS_VUSBS"),
+        ({"devices": ["sriov"]}, "VM_HAS_SRIOV_VIF"),
+        ({"nomigrate": True}, "VM_IS_IMMOBILE"),
+        ({"blocked": {"pool_migrate": "VM migration is blocked during backup"}}, "OPERATION_BLOCKED"),
+        ({"state": "paused"}, "VM_BAD_POWER_STATE"),
+        ({"disks": [{"sr": "Local storage on north"}]}, "VM_REQUIRES_SR"),
+        ({"networks": ["island"]}, "VM_REQUIRES_NETWORK"),
+    ],
+)
 def test_what_holds_a_vm_is_told_alike_by_the_migration_and_by_the_question(words: dict[str, Any], code: str) -> None:
     """VM.pool_migrate and host.get_vms_which_prevent_evacuation give the same code."""
     hosts = [{"name": "north", "memory": "32 GiB", "local_sr": "100 GiB"}, {"name": "south", "memory": "32 GiB"}]
@@ -180,7 +184,7 @@ def test_what_holds_a_vm_is_told_alike_by_the_migration_and_by_the_question(word
         assert (await refused(xapi("VM.pool_migrate", vm, south, {})))[0] == code
         stuck = await xapi("host.get_vms_which_prevent_evacuation", await xapi.ref("north"))
         assert stuck[vm][0] == code
-        joined = (await refused(xapi("host.assert_can_evacuate", await xapi.ref("north"))))
+        joined = await refused(xapi("host.assert_can_evacuate", await xapi.ref("north")))
         assert joined == ["CANNOT_EVACUATE_HOST", ",".join(stuck[vm])]
 
     played(story, world(hosts=hosts, networks=networks, vms=vms))
@@ -213,6 +217,7 @@ def test_evacuate_demands_that_every_target_takes_every_vm() -> None:
 
 def test_a_failed_child_ends_the_evacuation_while_others_move_on() -> None:
     """The first error is the evacuation's; the migration that runs is not rolled back."""
+
     async def story(xapi: Xapi) -> None:
         xapi.sim.fault("migration_fails", vm="web", code="INTERNAL_ERROR", params=["the guest refused"])
         record = await xapi.task("host.evacuate", await xapi.ref("north"))
@@ -225,6 +230,7 @@ def test_a_failed_child_ends_the_evacuation_while_others_move_on() -> None:
 
 def test_a_busy_vm_is_not_refused_but_waited_for() -> None:
     """A second migration stands in the queue until the first is over."""
+
     async def story(xapi: Xapi) -> None:
         vm, north, south = await xapi.ref("web"), await xapi.ref("north"), await xapi.ref("south")
         first = await xapi("Async.VM.pool_migrate", vm, south, {})
@@ -239,6 +245,7 @@ def test_a_busy_vm_is_not_refused_but_waited_for() -> None:
 
 def test_a_migration_ends_well_though_the_masters_toolstack_went_away() -> None:
     """The task is lost, the VM arrives: xenopsd carries on."""
+
     async def story(xapi: Xapi) -> None:
         await xapi("Async.VM.pool_migrate", await xapi.ref("db"), await xapi.ref("south"), {})
         await asyncio.sleep(5)
@@ -255,8 +262,10 @@ def test_a_migration_ends_well_though_the_masters_toolstack_went_away() -> None:
 
 
 def test_clean_shutdown_waits_for_the_guest_and_a_deaf_one_is_told() -> None:
-    vms = [{"name": "web", "host": "north", "shutdown": 20},
-           {"name": "deaf", "host": "north", "ignores_shutdown": True}]
+    vms = [
+        {"name": "web", "host": "north", "shutdown": 20},
+        {"name": "deaf", "host": "north", "ignores_shutdown": True},
+    ]
 
     async def story(xapi: Xapi) -> None:
         began = xapi.now
@@ -266,7 +275,9 @@ def test_clean_shutdown_waits_for_the_guest_and_a_deaf_one_is_told() -> None:
         assert await refused(xapi("VM.clean_shutdown", deaf)) == ["VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT", deaf]
         await xapi("VM.hard_shutdown", deaf)
         assert [(line["vm"], line["state"], line["cause"]) for line in xapi.lines("vm")] == [
-            ("web", "halted", "call"), ("deaf", "halted", "call")]
+            ("web", "halted", "call"),
+            ("deaf", "halted", "call"),
+        ]
 
     played(story, world(vms=vms))
 
@@ -303,6 +314,7 @@ def test_auto_poweron_starts_halted_vms_after_a_boot_if_the_pool_says_so() -> No
 
 def test_a_tag_in_the_header_is_in_the_tasks_other_config_from_its_birth() -> None:
     """`x-http-other-config-run-step: t1` becomes `http:run-step`."""
+
     async def story(xapi: Xapi) -> None:
         headers = {"X-HTTP-Other-Config-Run-Step": "t1"}
         task = await xapi("Async.VM.clean_shutdown", await xapi.ref("web"), headers=headers)

@@ -42,17 +42,28 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert spec.vms[0].host == "one"
 
 
-@pytest.mark.parametrize(("before", "after", "sentence"), [
-    ("memory: 2 GiB", "memory: 2",
-     "world.yaml, line 7: 'vms[0].memory' must be a number with a unit, as in '64 GiB', and is 2."),
-    ("host: one", "host: two", "world.yaml, line 6: 'vms[0].host' names a host 'two' that the file does not have."),
-    ("name: web", "name: 5", "world.yaml, line 5: 'vms[0].name' must be a text and is 5."),
-    ("    host: one\n", "", "world.yaml, line 5: 'vms[0]' is running and so needs a 'host' (or 'state: halted')."),
-    ("name: tiny", "profile: xcp", (
-        "world.yaml, line 1: 'profile' must be one of xcp-ng-8.2, xcp-ng-8.3, xcp-ng-current, xenserver-8 "
-        "and is 'xcp'.")),
-    ("name: tiny", "name: [", "world.yaml, line 3: this is not YAML (expected the node content, but found '-')."),
-])
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        (
+            "memory: 2 GiB",
+            "memory: 2",
+            "world.yaml, line 7: 'vms[0].memory' must be a number with a unit, as in '64 GiB', and is 2.",
+        ),
+        ("host: one", "host: two", "world.yaml, line 6: 'vms[0].host' names a host 'two' that the file does not have."),
+        ("name: web", "name: 5", "world.yaml, line 5: 'vms[0].name' must be a text and is 5."),
+        ("    host: one\n", "", "world.yaml, line 5: 'vms[0]' is running and so needs a 'host' (or 'state: halted')."),
+        (
+            "name: tiny",
+            "profile: xcp",
+            (
+                "world.yaml, line 1: 'profile' must be one of xcp-ng-8.2, xcp-ng-8.3, xcp-ng-current, xenserver-8 "
+                "and is 'xcp'."
+            ),
+        ),
+        ("name: tiny", "name: [", "world.yaml, line 3: this is not YAML (expected the node content, but found '-')."),
+    ],
+)
 def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, before: str, after: str, sentence: str) -> None:
     assert told(tmp_path, GOOD.replace(before, after)) == sentence
 

@@ -68,5 +68,12 @@ def test_it_runs_vms_and_empties_a_host(garden: Path) -> None:
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told.pop("free") > 25 * 1024**3
-    assert told == {"hosts": ["north", "south"], "off": "Halted", "paused": "Paused", "on": "Running", "enabled": False,
-                    "snapshots": 1, "left": 1}
+    assert told == {
+        "hosts": ["north", "south"],
+        "off": "Halted",
+        "paused": "Paused",
+        "on": "Running",
+        "enabled": False,
+        "snapshots": 1,
+        "left": 1,
+    }

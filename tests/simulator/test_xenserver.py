@@ -21,6 +21,7 @@ async def updates(xapi: Xapi, host: str) -> Any:
 
 def test_a_host_is_updated_by_the_pools_repositories() -> None:
     """The hash binds the list to the act; a reboot is mandatory, and enabling waits for it."""
+
     async def story(xapi: Xapi) -> None:
         (pool,) = await xapi("pool.get_all")
         south = await xapi.ref("south")
@@ -45,6 +46,7 @@ def test_a_host_is_updated_by_the_pools_repositories() -> None:
 
 def test_the_master_goes_first_here_too() -> None:
     """Updated and rebooted it comes back with nothing pending; two hosts are never updated at once."""
+
     async def story(xapi: Xapi) -> None:
         (pool,) = await xapi("pool.get_all")
         north, south = await xapi.ref("north"), await xapi.ref("south")
