@@ -213,7 +213,7 @@ def _hidden(url: str) -> str:
 
 def _nobody(command: commands.Command, seconds: float) -> str:
     return (
-        f"The order {command.verb} is on the bus, but no planner took it within {seconds:g} s;"
+        f"The order {command.verb} is on the bus, but no {command.subject.split('.')[2]} took it within {seconds:g} s;"
         " it takes effect when one does: is `rota up` running?"
     )
 

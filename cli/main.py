@@ -21,10 +21,14 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, sentences on stderr.")]
 Pool = Annotated[str, typer.Argument(metavar="POOL", help="The pool's key in rota.toml.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or as much of it as is unique.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The schedule's name: small letters, digits and hyphens.")]
 Step = Annotated[str, typer.Argument(metavar="STEP", help="A step; without one the step that holds the run.")]
 PolicyWords = Annotated[
     list[str], typer.Option("--policy", metavar="KEY=VALUE", help="What differs from the pool's policy; repeat it.")
 ]
+
+schedule = typer.Typer(help="Set, delete and look at one schedule.", rich_markup_mode=None)
+app.add_typer(schedule, name="schedule")
 
 ORDER_STAYS = "You stopped waiting; the order is on the bus and is carried out. `rota` says what is going on."
 
@@ -190,6 +194,65 @@ def skip_step(run: Run, step: Step = "", as_json: AsJson = False) -> None:
     from cli import ordering, output
 
     output.run(lambda: ordering.skip_step(run, step), as_json=as_json, interrupted=ORDER_STAYS)
+
+
+@app.command()
+def schedules(as_json: AsJson = False) -> None:
+    """List the schedules and when each comes due next."""
+    from cli import output
+    from cli import schedules as schedules_
+
+    output.run(schedules_.listed, as_json=as_json)
+
+
+@schedule.command("add")
+def schedule_add(
+    key: Key,
+    cron: Annotated[str, typer.Argument(metavar="CRON", help="Minute, hour, day, month, weekday: '0 2 * * SUN#2'.")],
+    pool: Annotated[list[str], typer.Option("--pool", metavar="POOL", help="A pool's key; repeat it.")] = [],  # noqa: B006 - typer copies it
+    tag: Annotated[list[str], typer.Option("--tag", metavar="TAG", help="All pools with this tag; repeat it.")] = [],  # noqa: B006 - typer copies it
+    zone: Annotated[str, typer.Option("--zone", metavar="ZONE", help="CRON's time zone, as Europe/Rome.")] = "UTC",
+    late: Annotated[
+        float, typer.Option("--late", metavar="HOURS", min=0, help="Start a missed tick up to so late; else skip it.")
+    ] = 0.0,
+    policy: PolicyWords = [],  # noqa: B006 - typer copies it
+    as_json: AsJson = False,
+) -> None:
+    """Update pools by themselves; a schedule of this name is replaced."""
+    from cli import output
+    from cli import schedules as schedules_
+    from cli.exits import Ending
+
+    async def verb() -> Ending:
+        return await schedules_.order(schedules_.set_command(key, cron, zone, pool, tag, late, policy))
+
+    output.run(verb, as_json=as_json, interrupted=ORDER_STAYS)
+
+
+@schedule.command("remove")
+def schedule_remove(key: Key, as_json: AsJson = False) -> None:
+    """Take a schedule away that was set by an order; runs that it started go on."""
+    from cli import output
+    from cli import schedules as schedules_
+    from cli.exits import Ending
+
+    async def verb() -> Ending:
+        return await schedules_.order(schedules_.delete_command(key))
+
+    output.run(verb, as_json=as_json, interrupted=ORDER_STAYS)
+
+
+@schedule.command("next")
+def schedule_next(
+    key: Key,
+    count: Annotated[int, typer.Option("--count", min=1, max=1000, help="How many times.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Show when a schedule comes due next."""
+    from cli import output
+    from cli import schedules as schedules_
+
+    output.run(lambda: schedules_.following(key, count), as_json=as_json)
 
 
 @app.command()

@@ -20,7 +20,7 @@ from cli.place import URL_FILE
 from shared import settings as settings_
 from shared.bus import embedded
 
-SERVICES = ("planner", "executor", "watcher", "reporter")
+SERVICES = ("planner", "executor", "watcher", "reporter", "scheduler")
 STOPPED = "Everything that `rota up` had started is ended. Open runs go on when it is started again."
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds of machine time before a service that died is started again; the last one from then on."""

@@ -12,7 +12,7 @@ from tests.cli.conftest import Rota
 
 VERBS = (
     *("plan", "start", "watch", "runs", "show", "journal", "why", "cancel", "pause", "resume", "retry"),
-    *("skip", "skip-step", "undo", "demo", "up"),
+    *("skip", "skip-step", "undo", "schedules", "schedule", "demo", "up"),
 )
 HEAVY = ("rich", "pydantic", "nats", "aiohttp", "structlog", "aiosmtpd", "XenAPI", "shared", "services", "simulator")
 

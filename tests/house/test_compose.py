@@ -13,7 +13,7 @@ import pytest
 
 from shared import settings
 
-SERVICES = ("planner", "executor", "watcher", "reporter")
+SERVICES = ("planner", "executor", "watcher", "reporter", "scheduler")
 REAL = ("docker-compose.yml",)
 DEMO = ("docker-compose.yml", "compose.demo.yml")
 
@@ -53,7 +53,7 @@ def demo(repository: Path, tmp_path: Path) -> dict[str, Any]:
     return read(repository, DEMO, tmp_path)
 
 
-def test_the_bus_and_the_four_services_are_there(real: dict[str, Any]) -> None:
+def test_the_bus_and_the_five_services_are_there(real: dict[str, Any]) -> None:
     """Nothing else runs on a person's machine."""
     assert set(real["services"]) == {"nats", *SERVICES}
     assert all(real["services"][name]["command"] == [f"services.{name}"] for name in SERVICES)
@@ -83,10 +83,10 @@ def test_the_journal_outlives_its_container(real: dict[str, Any]) -> None:
     assert volumes["/data"]["type"] == "volume"
 
 
-def test_the_planner_is_given_no_secret(real: dict[str, Any]) -> None:
-    """It decides, and holds no credentials; the others read theirs from files that they cannot change."""
+def test_planner_and_scheduler_are_given_no_secret(real: dict[str, Any]) -> None:
+    """They hold no credentials; the others read theirs from files that they cannot change."""
     held = {name: _mounted(real, name) for name in SERVICES}
-    assert held["planner"] == {"/etc/rota/rota.toml"}
+    assert held["planner"] == held["scheduler"] == {"/etc/rota/rota.toml"}
     for name in ("executor", "watcher", "reporter"):
         assert "/etc/rota/secrets" in held[name]
     binds = [volume for name in SERVICES for volume in real["services"][name]["volumes"] if volume["type"] == "bind"]
