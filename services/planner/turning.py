@@ -11,6 +11,12 @@ from shared.domain.model import PoolSnapshot
 from shared.domain.names import Named
 from shared.domain.run import PREPARATION, RunState, Step, StepState, Turn
 
+PASSING = frozenset({"HOST_OFFLINE", "HOST_DISABLED", "UPDATES_UNKNOWN"})
+"""What a restart of a toolstack makes so for a moment (xen-api xapi_fuse.ml, db_gc.ml: live and enabled blip)."""
+
+PASSES_WITHIN, LOOK_AGAIN = 180.0, 20.0
+"""Seconds of pool time after a turn's beginning in which that is looked at again, and between two looks."""
+
 
 def turn_back(view: View) -> Said | None:
     """Cancelled now: a turn whose install has not begun goes back."""
@@ -54,6 +60,8 @@ def _planned_turn(view: View, turn: Turn, host: Named, survey: Step, snapshot: P
         return Said((ended,), sentence=sentence)
     if plan.blockers:
         because = " ".join(stop.sentence for stop in plan.blockers[:5])
+        if any(stop.code in PASSING for stop in plan.blockers) and view.now < turn.begun_at + PASSES_WITHIN:
+            return _looked_at_again(view, turn, survey, because)
         held = facts.RunHeld(**view.ids, because=because, step=survey.id, who_can_help="the owners of these VMs")
         return Said((held,), sentence=because)
     differences = stepping.differences(view.run, turn.id, plan.steps)
@@ -66,6 +74,15 @@ def _planned_turn(view: View, turn: Turn, host: Named, survey: Step, snapshot: P
         seconds=plan.seconds,
     )
     return Said((planned,), sentence=f"The turn of {host.name} is planned: {len(plan.steps)} steps.")
+
+
+def _looked_at_again(view: View, turn: Turn, survey: Step, because: str) -> Said:
+    """The pool is surveyed once more before a person is asked: what stands in the way may pass by itself."""
+    due = survey.ended_at + LOOK_AGAIN
+    if view.now < due:
+        return Said(sentence=f"{because} The pool is looked at again before somebody is asked.", wake_at=due)
+    again = facts.StepsReopened(**view.ids, turn=turn.id, steps=(survey.id,), because=because)
+    return Said((again,), sentence=because)
 
 
 def replan(view: View) -> Said | None:
@@ -91,6 +108,8 @@ def _replanned(view: View, turn: Turn, host: Named, survey: Step, snapshot: Pool
     plan = replanning.moves_again(snapshot, turn, host, survey.id, _standing(view), view.run.policy)
     if plan.blockers:
         because = " ".join(stop.sentence for stop in plan.blockers[:5])
+        if any(stop.code in PASSING for stop in plan.blockers) and view.now < turn.begun_at + PASSES_WITHIN:
+            return _looked_at_again(view, turn, survey, because)
         held = facts.RunHeld(**view.ids, because=because, step=survey.id, who_can_help="the owners of these VMs")
         return Said((held,), sentence=because)
     if not plan.steps:

@@ -227,11 +227,15 @@ def _steps_reopened(run: Run, fact: facts.Fact, at: float) -> Run:
     turn = run.turns.get(fact.turn)
     if turn is None:
         return run
-    again = {
-        id: replace(step, state=StepState.WAITING, go_back_to="", not_before=0.0) if id in fact.steps else step
-        for id, step in turn.steps.items()
-    }
+    again = {id: _once_more(step) if id in fact.steps else step for id, step in turn.steps.items()}
     return _with_turn(run, replace(turn, steps=again))
+
+
+def _once_more(step: Step) -> Step:
+    """A step that had succeeded has failed at nothing: its tries are counted anew."""
+    if step.state is StepState.SUCCEEDED:
+        step = replace(step, because="", tries_from=step.attempt)
+    return replace(step, state=StepState.WAITING, go_back_to="", not_before=0.0)
 
 
 def _turn_ended(run: Run, fact: facts.Fact, at: float) -> Run:

@@ -169,7 +169,7 @@ class Play:
             self.done.append(command.act)
             answer = facts.StepSucceeded(
                 pool=command.pool, run=command.run, step=command.step, attempt=command.attempt,
-                result=self.carry_out(command),
+                result=self.carry_out(command), sentence="Done.",
             )  # fmt: skip
         self.say(answer)
 

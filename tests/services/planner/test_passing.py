@@ -1,0 +1,50 @@
+"""What passes by itself is looked at again before somebody is woken: a toolstack that restarts just then."""
+
+from __future__ import annotations
+
+from shared.domain import commands, facts
+from shared.domain.run import RunState
+from tests.services.planner.play import Play, host, pool, vm
+
+TWO = pool((host("athos"), host("porthos")), (vm("a", "athos"), vm("b", "porthos")))
+
+
+def _disabled(play: Play, *, until_survey: int) -> None:
+    """From the run's second survey on, the first turn's, athos is disabled, up to a survey."""
+    surveys = 0
+
+    def trouble(play: Play, command: commands.DoStep) -> facts.StepFact | None:
+        nonlocal surveys
+        if command.act.kind == "survey":
+            surveys += 1
+            hosts = [one.named for one in play.world.hosts if one.name == "athos"]
+            play._change(hosts[0], enabled=not 2 <= surveys < until_survey)
+        return None
+
+    play.trouble = trouble
+
+
+def test_a_host_that_is_disabled_for_a_moment_holds_nothing() -> None:
+    """The pool is surveyed again and the turn goes its way."""
+    play = Play(TWO)
+    _disabled(play, until_survey=4)
+
+    play.start().play()
+
+    assert play.run.outcome == "succeeded"
+    assert "run_held" not in play.names()
+    assert play.names().count("steps_reopened") == 2
+
+
+def test_a_host_that_stays_disabled_holds_the_run_in_minutes() -> None:
+    """Somebody disabled it; a person is asked three minutes after the turn's beginning, and not each time."""
+    play = Play(TWO)
+    _disabled(play, until_survey=1000)
+
+    play.start().play()
+
+    assert play.run.state is RunState.HELD
+    assert play.run.hold is not None
+    assert "athos was disabled by somebody" in play.run.hold.because
+    assert 180 <= play.now - next(iter(play.run.turns.values())).begun_at < 400
+    assert play.names().count("run_held") == 1
