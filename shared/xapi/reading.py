@@ -74,7 +74,7 @@ def host(records: Records, ref: str) -> Host:
         enabled=bool(record["enabled"]),
         live=bool(metrics.get("live", False)),
         memory_total=int(metrics.get("memory_total", 0)),
-        memory_overhead=int(record["memory_overhead"]),
+        memory_overhead=int(record["memory_overhead"]) + _control_domain(records, ref),
         boot_time=_seconds(record["other_config"].get("boot_time")),
         agent_start_time=_seconds(record["other_config"].get("agent_start_time")),
         versions=versions(record["software_version"]),
@@ -83,6 +83,15 @@ def host(records: Records, ref: str) -> Host:
         detached=tuple(sorted(sr for sr, attached in srs.items() if not attached)),
         networks=_networks_of_host(records, ref),
         cpu_vendor=str(record["cpu_info"].get("vendor", "")),
+    )
+
+
+def _control_domain(records: Records, host_ref: str) -> int:
+    """Bytes that a host's control domain takes: XAPI counts it with the VMs that are resident (memory_check.ml)."""
+    return sum(
+        int(record["memory_dynamic_min"]) + int(record["memory_overhead"])
+        for record in _all(records, "vm")
+        if record["is_control_domain"] and record["resident_on"] == host_ref
     )
 
 
