@@ -17,7 +17,14 @@ MIB = 1024 * 1024
 
 
 def of_pool(snapshot: PoolSnapshot) -> Iterator[facts.Blocker]:
-    """Hosts that cannot be worked with: not live, or disabled by somebody."""
+    """Storage that Rota cannot watch over yet, and hosts that cannot be worked with: not live, or disabled."""
+    for sr in snapshot.srs:
+        if sr.type in REPLICATED:
+            yield facts.Blocker(
+                sentence=f"The storage {sr.name!r} is {REPLICATED[sr.type]}, and Rota cannot see yet whether it is whole"
+                " before the next host is rebooted; update this pool by hand.",
+                code="SR_REPLICATED",
+            )
     for host in snapshot.hosts:
         if not host.live:
             yield _of_host(host, "HOST_OFFLINE", f"Host {host.name} is not live; bring it up, then start again.")
@@ -93,6 +100,15 @@ def warnings(snapshot: PoolSnapshot) -> Iterator[str]:
                 f"VM {vm.name} may be squeezed to {vm.memory // MIB} MiB, under half of the"
                 f" {vm.memory_now // MIB} MiB it has; raise its dynamic minimum before the run."
             )
+
+
+REPLICATED: Mapping[str, str] = MappingProxyType(
+    {
+        "linstor": "replicated between the hosts themselves (XOSTOR)",
+        "gfs2": "clustered between the hosts (GFS2)",
+    }
+)
+"""Types of SR whose data is at stake when the next host goes down too early."""
 
 
 def _of_host(host: Host, code: str, sentence: str) -> facts.Blocker:
