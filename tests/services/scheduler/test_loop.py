@@ -61,7 +61,7 @@ def test_three_schedulers_give_one_order_a_night() -> None:
     play(scene, begin="2026-06-09T12:00", schedules={"nightly": NIGHTLY}, staff=("one", "two", "three"))
 
 
-OPERATIONS = [(when, number) for number in range(1, 9) for when in ("before", "after")]
+OPERATIONS = [(when, number) for number in range(1, 6) for when in ("before", "after")]
 
 
 @pytest.mark.parametrize(("back_after", "missed"), [(5.0, "skip"), (300.0, "skip"), (3 * 3600.0, "run_late")])
@@ -283,7 +283,6 @@ def test_killing_it_at_each_of_those_places_kills_it_at_its_order_and_at_its_mar
         await asyncio.sleep(2.0)
 
     play(scene, begin="2026-06-09T12:00", schedules={"nightly": NIGHTLY})
-    number = {place: index + 1 for index, place in enumerate(places)}
-    assert 1 < number["append rota.command.planner.start_run"] < number["put ROTA_SCHEDULES/mark.nightly"]
-    assert number["put ROTA_SCHEDULES/mark.nightly"] <= max(number for _, number in OPERATIONS)
+    assert len(places) == max(number for _, number in OPERATIONS)
+    assert places[-2:] == ["append rota.command.planner.start_run", "put ROTA_SCHEDULES/mark.nightly"]
     assert agenda.ON_TIME > 300.0
