@@ -21,8 +21,8 @@ def of_pool(snapshot: PoolSnapshot) -> Iterator[facts.Blocker]:
     for sr in snapshot.srs:
         if sr.type in REPLICATED:
             yield facts.Blocker(
-                sentence=f"The storage {sr.name!r} is {REPLICATED[sr.type]}, and Rota cannot see yet whether it is whole"
-                " before the next host is rebooted; update this pool by hand.",
+                sentence=f"The storage {sr.name!r} is {REPLICATED[sr.type]}, and Rota cannot see yet whether it is"
+                " whole before the next host is rebooted; update this pool by hand.",
                 code="SR_REPLICATED",
             )
     for host in snapshot.hosts:
