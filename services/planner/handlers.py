@@ -91,13 +91,13 @@ class Planner:
         except Unreadable as unreadable:
             await self._reject(delivery, given, unreadable)
             return
-        answered = await self._answer(command, given)
+        answered = await self._answer(command, given, delivery)
         if answered:
             await delivery.ack()
         else:
             await delivery.nak(2.0)
 
-    async def _answer(self, command: commands.Command, given: orders.Given) -> bool:
+    async def _answer(self, command: commands.Command, given: orders.Given, delivery: port.Delivery) -> bool:
         pool = getattr(command, "pool", "")
         if because := self._no_such_pool(pool, command):
             await self._refuse(command.verb, given, pool, because)
@@ -105,7 +105,7 @@ class Planner:
         if isinstance(command, commands.PlanPool):
             await self._ask_forecast(command, given)
             return True
-        return await self._write_answer(pool, command, given)
+        return await self._write_answer(pool, command, given, delivery)
 
     def _no_such_pool(self, pool: str, command: commands.Command) -> str:
         known = self._context.settings.pool
@@ -120,11 +120,14 @@ class Planner:
             return f"{command.run!r} cannot be a run's id."
         return ""
 
-    async def _write_answer(self, pool: str, command: commands.Command, given: orders.Given) -> bool:
+    async def _write_answer(
+        self, pool: str, command: commands.Command, given: orders.Given, delivery: port.Delivery
+    ) -> bool:
         """Decide and write until a guarded answer is in, at most ANSWER_WITHIN. False: give the order back."""
         loop = asyncio.get_running_loop()
         until = loop.time() + ANSWER_WITHIN
         while loop.time() < until:
+            await delivery.working()
             book = self._journal.book(pool)
             if isinstance(command, (commands.StartRun, commands.UndoPool)):
                 if await self._started_before(book, given):
