@@ -22,7 +22,9 @@ from shared.domain.policy import Policy
 from shared.domain.schedule import Schedule, strangers
 from shared.domain.window import Window
 
-ALL_OCCASIONS: tuple[Occasion, ...] = ("announced", "started", "held", "approval", "rejected", "ended")
+ALL_OCCASIONS: tuple[Occasion, ...] = (
+    "announced", "started", "held", "approval", "rejected", "ended", "owed", "paid",
+)  # fmt: skip
 """What a destination hears of unless it says otherwise; `host_done` is asked for."""
 
 Key = Annotated[str, Field(pattern=TOKEN_PATTERN)]
@@ -99,6 +101,10 @@ class Destination(Section):
 
     occasions: tuple[Occasion, ...] = ALL_OCCASIONS
     pools: tuple[Key, ...] = ()
+    again_minutes: Annotated[int, Field(ge=0, le=1440)] = 60
+    """A hold that nobody answers is told again each time so many minutes have passed, for a week; 0: once."""
+    owed_hours: Annotated[int, Field(ge=0, le=120)] = 24
+    """What is still owed after so many hours is told; 0: never."""
 
 
 class MailDestination(Secret, Destination):
@@ -122,10 +128,30 @@ class MailDestination(Secret, Destination):
 
 
 class WebhookDestination(Secret, Destination):
-    """An address that facts are posted to. The secret, where there is one, signs the body."""
+    """An address that facts are posted to. The secret, where there is one, signs the body. A `shape` other than Rota's
+    own is for the incoming webhooks of that chat."""
+
+    url: str
+    shape: Literal["rota", "slack", "mattermost"] = "rota"
+    ca_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        if urlsplit(value).scheme not in ("https", "http") or not urlsplit(value).hostname:
+            raise ValueError(f"{value!r} is no address; write https://…")
+        return value
+
+
+class HeartbeatDestination(Section):
+    """An address outside, healthchecks-style, that is called while a run goes: `/start` at its beginning and each
+    `every_minutes`, the bare address when it ends well, `/fail` when it does not. Who hears nothing, calls."""
 
     url: str
     ca_file: Path | None = None
+    pools: tuple[Key, ...] = ()
+    every_minutes: Annotated[float, Field(gt=0, le=1440)] = 5.0
+    """Minutes of pool time."""
 
     @field_validator("url")
     @classmethod
@@ -149,10 +175,13 @@ class Settings(Section):
     pool: Mapping[Key, PoolAccess] = Field(default_factory=dict)
     mail: Mapping[Key, MailDestination] = Field(default_factory=dict)
     webhook: Mapping[Key, WebhookDestination] = Field(default_factory=dict)
+    heartbeat: Mapping[Key, HeartbeatDestination] = Field(default_factory=dict)
     schedule: Mapping[Key, ScheduleTable] = Field(default_factory=dict)
     window: Mapping[Key, Window] = Field(default_factory=dict)
     reports: Path | None = None
     """A folder for the HTML file of each report; none: no file."""
+    templates: Path | None = None
+    """A folder of your own `mail.txt`, `mail.html` and `report.html`; what it does not have is Rota's."""
     data: Path = Path("rota-data")
     """Where `rota up` keeps the bus's files and its logs."""
 
@@ -276,7 +305,7 @@ def _with_secrets(settings: Settings, environment: Mapping[str, str], file: Path
     return result
 
 
-_PATHS = frozenset({"password_file", "ca_file", "reports", "data"})
+_PATHS = frozenset({"password_file", "ca_file", "reports", "templates", "data"})
 
 
 def from_environment(*, secrets: bool = False) -> Settings:

@@ -20,7 +20,8 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """A fact that people are told of. `seq` is its place in the journal, `at` pool time, `stored_at` machine time."""
+    """A fact that people are told of. `seq` is its place in the journal, `at` pool time, `stored_at` machine time;
+    `again` is after how many minutes of pool time this very word on it comes, 0 for the first."""
 
     name: facts.Occasion
     pool: str
@@ -29,14 +30,17 @@ class Occasion:
     at: float
     stored_at: float
     fact: facts.Fact
+    again: int = 0
 
     @property
     def id(self) -> str:
-        """The same for everybody who tells this very fact, and for no other: `lab.r4f0c21a9.ended.214-1795395600`.
+        """The same for everybody who tells this very fact, and for no other: `lab.r4f0c21a9.ended.214-1795395600`; a
+        reminder's has its minutes at the end.
 
         The second it was stored stands in it because a bus that was set up anew counts from 1 again.
         """
-        return f"{self.pool}.{self.run}.{self.name}.{self.seq}-{int(self.stored_at)}"
+        reminder = f"-{self.again}" if self.again else ""
+        return f"{self.pool}.{self.run}.{self.name}.{self.seq}-{int(self.stored_at)}{reminder}"
 
 
 def occasion(recorded: wire.Recorded, known: Container[str] = ()) -> Occasion | None:
@@ -87,6 +91,8 @@ OCCASIONS: Mapping[type[facts.Fact], facts.Occasion] = MappingProxyType(
         facts.RunRefused: "rejected",
         facts.OrderRefused: "rejected",
         facts.MessageRejected: "rejected",
+        facts.SettingOwed: "owed",
+        facts.SettingPaid: "paid",
         facts.RunEnded: "ended",
     }
 )

@@ -45,12 +45,13 @@ class Outcome:
 NOT_TRIED = Outcome()
 
 
-def outcomes(recorded: Iterable[wire.Recorded], about: int) -> Mapping[str, Outcome]:
-    """How each destination stands with the occasion whose fact has the sequence `about`."""
+def outcomes(recorded: Iterable[wire.Recorded], about: int, again: int = 0) -> Mapping[str, Outcome]:
+    """How each destination stands with the occasion whose fact has the sequence `about`, or with the word on it after
+    `again` minutes."""
     found: dict[str, Outcome] = {}
     for one in recorded:
         fact = one.fact
-        if not isinstance(fact, (facts.ReportSent, facts.ReportFailed)) or fact.about != about:
+        if not isinstance(fact, (facts.ReportSent, facts.ReportFailed)) or (fact.about, fact.again) != (about, again):
             continue
         so_far = found.get(fact.destination, NOT_TRIED)
         if isinstance(fact, facts.ReportSent):

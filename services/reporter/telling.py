@@ -8,13 +8,13 @@ nowhere else: whoever takes an occasion up again after a crash reads there who h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 
 import structlog
 
-from services.reporter import folding, occasions, wording
+from services.reporter import dues, folding, occasions, shelf, wording
 from services.reporter.channels.port import Channel, Parcel
 from services.reporter.letter import Letter
 from services.reporter.occasions import NONE, Occasion
@@ -33,6 +33,9 @@ REST = 30.0
 AFTER_REST = 1.0
 """Seconds of machine time that others' news waits longer than the one that failed, so that it comes first."""
 
+LOOK = 1.0
+"""Seconds of machine time, at least, until an occasion is looked at again for a reminder."""
+
 REJECTIONS_AN_HOUR = 20
 """Rejected orders and messages that one destination is told in an hour; what rejects more is in the journal."""
 
@@ -50,17 +53,19 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A run as it was read: its facts in order, and how many could not be read."""
+    """A run as it was read: its facts in order, how many could not be read, and where a debt is told what is known of
+    the pool's debts."""
 
     recorded: tuple[wire.Recorded, ...]
     unreadable: int
+    debts: tuple[wire.Recorded, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Teller:
     """Tells occasions. `hide` takes secrets out of everything that is told; `backoff` is the seconds of machine time to
     the next try, given how it stood, what failed, and the machine time. One occasion is prepared at a time: so each
-    destination's line is in the order of the journal."""
+    destination's line is in the order of the journal. `keep` is where the report is put for whoever asks for it."""
 
     bus: port.Bus
     clock: Clock
@@ -69,34 +74,60 @@ class Teller:
     hide: Callable[[str], str]
     log: structlog.stdlib.BoundLogger
     backoff: Callable[[Outcome, RotaError, float], float | None] = wait
+    keep: shelf.Shelf = shelf.nowhere
     preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def tell(self, occasion: Occasion) -> float | None:
-        """Tell everybody who has not heard of it. Returns after how many seconds of machine time it is to be told
-        again, because somebody could not be reached; None when all is said."""
+        """Tell everybody who has not heard of it. Returns after how many seconds of machine time it is to be looked at
+        again: somebody could not be reached, or is to be reminded; None when all is said."""
         async with self.preparing:
-            telling = await self._prepared(occasion)
+            telling, look_in = await self._prepared(occasion)
         ends = await asyncio.gather(*telling, return_exceptions=True)
         for end in ends:
             if isinstance(end, BaseException):
                 raise end
-        return min((end for end in ends if isinstance(end, float)), default=None)
+        return min((end for end in (*ends, look_in) if isinstance(end, float)), default=None)
 
-    async def _prepared(self, occasion: Occasion) -> list[asyncio.Task[float | None]]:
-        """One telling for each who has not heard of it, begun in the order of their news."""
+    async def _prepared(self, occasion: Occasion) -> tuple[list[asyncio.Task[float | None]], float | None]:
+        """One telling for each who is due a word, begun in the order of their news; and when there may be more."""
         wanting = [one for one in self.recipients if occasions.concerns(one.wishes, occasion)]
-        if not wanting or self._is_old_news(occasion):
-            return []
+        kept = occasion.name in shelf.OCCASIONS
+        if not (wanting or kept) or self._is_old_news(occasion):
+            return [], None
         read = await self._read(occasion)
-        stand = outcomes(read.recorded, occasion.seq)
-        missing = [one for one in wanting if not stand.get(one.channel.name, NOT_TRIED).settled]
-        if not missing:
-            return []
-        parcel = await asyncio.to_thread(self._parcel, occasion, read)
-        return [
-            asyncio.ensure_future(self._tell_one(one, parcel, stand.get(one.channel.name, NOT_TRIED)))
-            for one in missing
+        if kept:
+            await self._keep(occasion, read)
+        if not dues.is_news(occasion, read.recorded, read.debts):
+            return [], None
+        due = [(one, self._due(one, occasion, read)) for one in wanting]
+        parcels = await asyncio.to_thread(self._parcels, occasion, {one.now for _, one in due}, read)
+        telling = [
+            self._tell_one(recipient, parcels[one.now], self._stand(recipient, occasion, read, one.now))
+            for recipient, one in due
+            if one.now is not None
         ]
+        look_in = [self.clock.machine_seconds(one.look_in) for _, one in due if one.look_in is not None]
+        return [asyncio.ensure_future(one) for one in telling], max(min(look_in), LOOK) if look_in else None
+
+    def _due(self, recipient: Recipient, occasion: Occasion, read: Read) -> dues.Due:
+        return dues.due(
+            recipient.wishes,
+            occasion,
+            lambda again: self._stand(recipient, occasion, read, again),
+            self.clock.now(),
+            is_open=dues.is_open(occasion, read.recorded, read.debts),
+        )
+
+    def _stand(self, recipient: Recipient, occasion: Occasion, read: Read, again: int) -> Outcome:
+        return outcomes(read.recorded, occasion.seq, again).get(recipient.channel.name, NOT_TRIED)
+
+    async def _keep(self, occasion: Occasion, read: Read) -> None:
+        """Put the report where people can ask for it; that this fails stops no word."""
+        report = await asyncio.to_thread(self._fold, occasion, read.recorded, read.unreadable)
+        try:
+            await self.keep(report)
+        except port.BusRefused as error:
+            self.log.warning("not_kept", sentence=f"The report of {occasion.run} could not be kept: {error}.")
 
     async def _read(self, occasion: Occasion) -> Read:
         """The run's facts in full; without a run, what was told of the occasion since."""
@@ -104,21 +135,32 @@ class Teller:
         of, after = wire.run_filter(pool, run), 0
         if run == NONE:
             of, after = f"rota.fact.report.{pool}.{NONE}.>", occasion.seq
+        debts: tuple[wire.Recorded, ...] = ()
+        if occasion.name in ("owed", "paid"):
+            debts, _ = await self._recorded(dues.debt_filters(pool), 0)
+        recorded, unreadable = await self._recorded((of,), after)
+        return Read(recorded, unreadable, debts)
+
+    async def _recorded(self, of: Sequence[str], after: int) -> tuple[tuple[wire.Recorded, ...], int]:
         recorded: list[wire.Recorded] = []
         unreadable = 0
-        async for stored in self.bus.read([of], after=after):
+        async for stored in self.bus.read(of, after=after):
             try:
                 recorded.append(wire.read_fact(stored))
             except Unreadable as error:
                 unreadable += 1
                 self.log.warning("unreadable", sentence=error.because, seq=stored.seq)
-        return Read(tuple(recorded), unreadable)
+        return tuple(recorded), unreadable
 
     def _is_old_news(self, occasion: Occasion) -> bool:
         old = self.clock.machine() - occasion.stored_at > OLD_NEWS
         if old:
             self.log.info("old_news", sentence=f"{occasion.id} is more than a week old and is not told any more.")
         return old
+
+    def _parcels(self, occasion: Occasion, wanted: Set[int | None], read: Read) -> Mapping[int | None, Parcel]:
+        """A parcel for each word that somebody is due."""
+        return {again: self._parcel(replace(occasion, again=again), read) for again in wanted if again is not None}
 
     def _parcel(self, occasion: Occasion, read: Read) -> Parcel:
         """What is told. The letter is of the moment of its occasion, so that every copy of it says the same."""
@@ -173,11 +215,12 @@ class Teller:
             occasion=occasion.name,
             destination=name,
             about=occasion.seq,
+            again=occasion.again,
             reference=clean(reference, 400),
             attempt=stand.attempt,
         )
         self.log.info("sent", sentence=f"{name} was told of {occasion.id}.", attempt=stand.attempt)
-        await self._append(fact, f"report-{occasion.seq}-{name}-sent")
+        await self._append(fact, f"report-{_told(occasion)}-{name}-sent")
 
     async def _failed(
         self, recipient: Recipient, occasion: Occasion, stand: Outcome, failure: TryAgain | GiveUp
@@ -193,14 +236,20 @@ class Teller:
             occasion=occasion.name,
             destination=name,
             about=occasion.seq,
+            again=occasion.again,
             because=self.hide(clean(failure.because)),
             attempt=stand.attempt,
             again_after=after,
         )
         self.log.warning("not_sent", sentence=fact.because, destination=name, occasion=occasion.id, again_after=after)
-        await self._append(fact, f"report-{occasion.seq}-{name}-failed-{stand.attempt}")
+        await self._append(fact, f"report-{_told(occasion)}-{name}-failed-{stand.attempt}")
         return after
 
     async def _append(self, fact: facts.ReportFact, id: str) -> None:
         message = wire.fact_message(fact, source="reporter", at=self.clock.now(), id=id)
         await self.bus.append(message, id=id)
+
+
+def _told(occasion: Occasion) -> str:
+    """What was told, as part of a message id."""
+    return f"{occasion.seq}-{occasion.again}" if occasion.again else str(occasion.seq)

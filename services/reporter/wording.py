@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import tzinfo
 from types import MappingProxyType
 
-from services.reporter import doing, points, sections
+from services.reporter import doing, owing, points, sections
 from services.reporter.letter import Fact, Letter, Point
 from services.reporter.occasions import NONE, Occasion
 from services.reporter.report import Report, Tone
@@ -26,6 +26,9 @@ MARGIN = 0.5
 LEAST = 900.0
 """Seconds."""
 
+DEBTS = frozenset({"owed", "paid"})
+"""Occasions whose letter is of one setting, not of a run's hosts."""
+
 
 def letter(occasion: Occasion, report: Report | None, zone: tzinfo) -> Letter:
     """What is told on an occasion. `report` is the run as it stood then, None for an occasion without one."""
@@ -34,7 +37,7 @@ def letter(occasion: Occasion, report: Report | None, zone: tzinfo) -> Letter:
     else:
         written = _WRITERS[occasion.name](occasion, report, zone)
         written = replace(written, report=report, facts=_facts(report, zone))
-        if report.turns:
+        if report.turns and occasion.name not in DEBTS:
             rows, what_happened = sections.hosts(report, zone), sections.sections(report, zone)
             written = replace(written, hosts=rows, sections=what_happened)
     written = replace(written, subject=f"[Rota] {written.subject}")
@@ -126,10 +129,12 @@ def _started(occasion: Occasion, report: Report, zone: tzinfo) -> Letter:
 
 
 def _held(occasion: Occasion, report: Report, zone: tzinfo) -> Letter:
+    waited = duration(occasion.again * 60.0)
+    since, still = (f" for {waited}", f"still waits for a person, {waited} by now") if occasion.again else ("", "")
     return Letter(
         occasion,
-        f"{report.pool}: HELD, {tally(report)}, needs a person{_owing(report)}",
-        f"{_named(report)} waits for a person",
+        f"{report.pool}: HELD{since}, {tally(report)}, needs a person{_owing(report)}",
+        f"{_named(report)} {still or 'waits for a person'}",
         report.sentence,
         "bad",
         points.while_held(report),
@@ -286,5 +291,7 @@ _WRITERS: Mapping[facts.Occasion, Callable[[Occasion, Report, tzinfo], Letter]] 
         "host_done": _host_done,
         "rejected": _run_refused,
         "ended": _ended,
+        "owed": owing.still_owed,
+        "paid": owing.paid,
     }
 )

@@ -76,6 +76,11 @@ def progress_subject(pool: str, run: str, step: str) -> str:
     return f"rota.progress.{pool}.{run}.{step}"
 
 
+def report_object(pool: str, run: str, form: str) -> str:
+    """Where ROTA_SNAPSHOTS holds a run's report; `form` is html, txt, csv or json."""
+    return f"{pool}/{run}/report.{form}"
+
+
 def schedule_key(schedule: str) -> str:
     """Where a schedule that an order has set stands in ROTA_SCHEDULES."""
     return f"schedule.{schedule}"

@@ -579,12 +579,13 @@ class MasterChanged(PoolFact):
 
 # --- the reporter's facts ---------------------------------------------------------------------------------------------
 
-Occasion = Literal["announced", "started", "held", "approval", "host_done", "rejected", "ended"]
+Occasion = Literal["announced", "started", "held", "approval", "host_done", "rejected", "ended", "owed", "paid"]
 
 
 class ReportFact(Fact):
     """What became of a report. `run` is `none` for an occasion without a run; `about` is the place in the journal of
-    the fact that was told, because one run may be held twice."""
+    the fact that was told, because one run may be held twice; `again` after how many minutes of pool time this word on
+    it came, 0 for the first."""
 
     family: ClassVar[str] = "report"
     pool: Token
@@ -592,6 +593,7 @@ class ReportFact(Fact):
     occasion: Occasion
     destination: Name
     about: int = 0
+    again: int = 0
 
 
 class ReportSent(ReportFact):

@@ -20,10 +20,11 @@ SHOWN: dict[str, type[BaseModel]] = {
     "pool.lab": settings.PoolAccess,
     "mail.team": settings.MailDestination,
     "webhook.chat": settings.WebhookDestination,
+    "heartbeat.lab": settings.HeartbeatDestination,
     "schedule.monthly": settings.ScheduleTable,
     "window.night": Window,
 }
-UNSHOWN = {"clock", "pool", "mail", "webhook", "schedule", "window", "policy", "password", "password_env"}
+UNSHOWN = {"clock", "pool", "mail", "webhook", "heartbeat", "schedule", "window", "policy", "password", "password_env"}
 """Tables of their own, the simulator's clock, and what stands in the opening words."""
 
 
@@ -52,6 +53,7 @@ def test_every_line_that_is_commented_out_is_good_too(example: str, tmp_path: Pa
     read = settings.read(file, {})
     assert set(read.mail) == {"team"}
     assert set(read.webhook) == {"chat"}
+    assert set(read.heartbeat) == {"lab"}
     assert (set(read.schedule), set(read.window)) == ({"monthly"}, {"night"})
     assert unsupported(read.pool["lab"].policy) is None
 
@@ -70,6 +72,14 @@ def test_what_is_commented_out_shows_the_default(example: str) -> None:
     assert _changed(Policy, policy) == {"strategies"}
     assert _changed(settings.PoolAccess, _table(shown, "pool.lab")) <= {"policy", "password_file", "ca_file"}
     assert _changed(settings.BusSettings, shown["bus"]) == {"url"}
+    assert _changed(settings.MailDestination, _table(shown, "mail.team")) <= {
+        "port",
+        "ca_file",
+        "username",
+        "password_file",
+    }
+    assert _changed(settings.WebhookDestination, _table(shown, "webhook.chat")) <= {"ca_file", "password_file"}
+    assert _changed(settings.HeartbeatDestination, _table(shown, "heartbeat.lab")) <= {"ca_file"}
     assert _changed(settings.ScheduleTable, _table(shown, "schedule.monthly")) == {"zone", "pools", "policy"}
     assert _changed(Window, _table(shown, "window.night")) == {"zone"}
 

@@ -127,7 +127,7 @@ def compose(parcel: Parcel, key: str, settings: MailDestination, renderer: Rende
     domain = address(settings.sender).rpartition("@")[2]
     message = EmailMessage(policy=POLICY)
     message["Message-ID"] = message_id(occasion, key, domain)
-    message["Date"] = format_datetime(datetime.fromtimestamp(int(occasion.stored_at), UTC))
+    message["Date"] = format_datetime(datetime.fromtimestamp(int(occasion.stored_at) + 60 * occasion.again, UTC))
     message["From"] = settings.sender
     message["To"] = ", ".join(settings.to)
     message["Subject"] = letter.subject

@@ -1,4 +1,4 @@
-"""A webhook: the letter as JSON, posted to an address.
+"""A webhook: the letter as JSON, posted to an address, in Rota's own shape or in that of a chat.
 
 Each post carries `Idempotency-Key` (the same for every try at one occasion: a receiver that has seen it may forget the
 copy), `X-Rota-Timestamp` (seconds since 1970, new for each try) and, where a secret is set, `X-Rota-Signature`:
@@ -11,15 +11,17 @@ import asyncio
 import hashlib
 import hmac
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from services.reporter import envelope
+from services.reporter import chat, envelope
 from services.reporter.channels.port import Parcel
+from services.reporter.letter import Letter
 from services.reporter.spoken import clean
 from shared.domain.errors import GiveUp, RotaError, TryAgain
 from shared.settings import WebhookDestination
@@ -58,7 +60,7 @@ class WebhookChannel:
     async def deliver(self, parcel: Parcel) -> str:
         """Post it; the reference is its idempotency key."""
         occasion = parcel.letter.occasion
-        data = await asyncio.to_thread(envelope.body, parcel.letter)
+        data = await asyncio.to_thread(SHAPES[self._settings.shape], parcel.letter)
         headers = self._headers(occasion.id, data) | {"X-Rota-Occasion": occasion.name}
         try:
             await self._post(data, headers)
@@ -139,3 +141,9 @@ def _reason(error: Exception) -> str:
     cause = getattr(error, "os_error", error)
     text = getattr(cause, "strerror", None) or type(error).__name__
     return clean(str(text), 200)
+
+
+SHAPES: Mapping[str, Callable[[Letter], bytes]] = MappingProxyType(
+    {"rota": envelope.body, "slack": chat.slack, "mattermost": chat.mattermost}
+)
+"""How a body is made, by the destination's `shape`."""

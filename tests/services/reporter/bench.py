@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from services.reporter import handlers, spoken
+from services.reporter import desk, handlers, spoken
 from services.reporter.channels.port import Parcel
 from services.reporter.outcomes import Outcome
 from services.reporter.telling import Recipient, Teller
@@ -102,14 +102,15 @@ class Bench:
         secrets: Sequence[str] = (),
         clock: Clock | None = None,
         backoff: Backoff = quickly,
+        wishes: Destination = EVERYTHING,
     ) -> AsyncIterator[service.Context]:
         """A reporter at work with these destinations; with none, the ones that the settings name."""
         given = context(bus or self.client(), settings, clock)
         if spies:
-            recipients = tuple(Recipient(spy, EVERYTHING) for spy in spies)
+            recipients = tuple(Recipient(spy, wishes) for spy in spies)
             hide = spoken.hiding(secrets)
             teller = Teller(given.bus, given.clock, recipients, UTC, hide, given.log, backoff)
-            working: Awaitable[None] = handlers.Desk(given, teller).work()
+            working: Awaitable[None] = desk.Desk(given, handlers.occasions_queue(given, teller), hide).work()
         else:
             working = handlers.serve(given)
         task = asyncio.ensure_future(working)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.reporter import handlers, outcomes, telling
+from services.reporter import desk, handlers, outcomes, telling
 from shared.bus import port, wire
 from shared.clock import Clock
 from shared.domain import facts
@@ -382,15 +382,15 @@ async def test_an_unreadable_fact_inside_a_run_is_said_and_passed_over() -> None
 
 async def test_a_fault_of_our_own_is_put_aside_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other destinations are told; after some tries the fact leaves the queue and becomes a rejection."""
-    monkeypatch.setattr(handlers, "AFTER_FAULT", 0.02)
+    monkeypatch.setattr(desk, "AFTER_FAULT", 0.02)
     bench, good = Bench(), Spy("good")
-    broken = Spy("broken", [ZeroDivisionError("our own fault")] * handlers.TRIES)
+    broken = Spy("broken", [ZeroDivisionError("our own fault")] * desk.TRIES)
     async with bench.reporter([good, broken]):
         await bench.put(story.announced().messages())
         await bench.until(lambda: ("broken", "rejected") in bench.sent())
         await bench.quiet()
     assert good.told == ["announced", "rejected"]
-    assert broken.told == ["announced"] * handlers.TRIES + ["rejected"]
+    assert broken.told == ["announced"] * desk.TRIES + ["rejected"]
     (fact,) = bench.facts(facts.MessageRejected)
     assert "ZeroDivisionError: our own fault" in fact.because
 
