@@ -133,6 +133,26 @@ def journal(run: Run, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def report(
+    run: Run,
+    html: Annotated[bool, typer.Option("--html", help="The page with the timeline.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="One flat table for machines.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="The page as a PDF; needs a Chromium on this machine.")] = False,
+    browse: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
+    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Into this file instead of stdout.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch the report of a run: as text, or in another form."""
+    from cli import output, reporting
+
+    flags: dict[reporting.Form, bool] = {"html": html, "csv": csv, "pdf": pdf, "open": browse, "json": as_json}
+    forms = [form for form, asked in flags.items() if asked]
+    if len(forms) > 1:
+        raise typer.BadParameter("--html, --csv, --pdf, --open and --json exclude each other.")
+    output.run(lambda: reporting.report(run, forms[0] if forms else "txt", to), as_json=as_json)
+
+
+@app.command()
 def why(pool: Pool, as_json: AsJson = False) -> None:
     """Say why a pool's run waits, since when, and until when."""
     from cli import looking, output
