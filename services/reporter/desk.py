@@ -22,7 +22,8 @@ DRAIN = 8.0
 """Seconds of machine time in which what is in hand may come to its end when the service stops."""
 
 TRIES = 5
-"""Deliveries of a fact that this program itself fails at before it is put aside as poison."""
+"""Times that this program itself fails at a fact before it is put aside as poison. Counted here and not by deliveries:
+a fact that is looked at again and again for reminders has many, and none is a failure."""
 
 AFTER_FAULT = 5.0
 """Seconds of machine time between those."""
@@ -48,6 +49,7 @@ class Desk:
         self._hide = hide
         self._held: dict[int, port.Delivery] = {}
         self._work: set[asyncio.Task[None]] = set()
+        self._faults: dict[int, int] = {}
 
     async def work(self) -> None:
         """Take and work until stopped; then let what is in hand come to its end, for a while."""
@@ -87,6 +89,7 @@ class Desk:
             async with self._kept_alive(seq):
                 after = await self._work_on(self._held[seq])
             delivery = self._held[seq]
+            self._faults.pop(seq, None)
             await (delivery.ack() if after is None else delivery.nak(after))
         except _PutAside as put_aside:
             await self._put_aside(self._held[seq], put_aside.because)
@@ -124,10 +127,13 @@ class Desk:
         self._context.log.error(
             "failed", sentence=f"The reporter failed at {delivery.token.seq}: {because}", exc_info=error
         )
+        seq = delivery.token.seq
+        self._faults[seq] = self._faults.get(seq, 0) + 1
         with contextlib.suppress(port.BusUnreachable):
-            if delivery.token.delivered < TRIES:
+            if self._faults[seq] < TRIES:
                 await delivery.nak(AFTER_FAULT)
             else:
+                del self._faults[seq]
                 await self._put_aside(delivery, f"The reporter failed at it {TRIES} times: {because}.")
 
     async def _put_aside(self, delivery: port.Delivery, because: str) -> None:

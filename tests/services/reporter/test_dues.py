@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from services.reporter import dues, occasions, outcomes
+from services.reporter import desk, dues, occasions, outcomes, spoken
 from services.reporter.occasions import Occasion
 from services.reporter.outcomes import NOT_TRIED, Outcome
 from shared.bus import port, wire
@@ -118,7 +118,7 @@ async def test_a_hold_is_told_again_until_somebody_answers(monkeypatch: pytest.M
         await bench.put(night.messages())
         await bench.until(lambda: spy.told.count("held") >= 3)
         await bench.put([resumed(night)])
-        await bench.quiet(0.3)
+        await bench.quiet(0.8)
         told = spy.told.count("held")
         await bench.quiet(0.6)
         assert spy.told.count("held") == told
@@ -126,7 +126,7 @@ async def test_a_hold_is_told_again_until_somebody_answers(monkeypatch: pytest.M
     assert words[0].occasion.again == 0
     assert all(word.occasion.again % 10 == 0 for word in words)
     assert len({word.occasion.id for word in words}) == len(words)
-    assert "HELD for 10 min" in words[1].subject
+    assert f"HELD for {spoken.duration(60.0 * words[1].occasion.again)}," in words[1].subject
     recorded = [fact.again for fact in bench.facts(facts.ReportSent) if fact.occasion == "held"]
     assert recorded == [word.occasion.again for word in words]
 
@@ -165,6 +165,19 @@ async def test_a_reminder_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPa
     assert failed.again > 0
     assert failed.attempt == 1
     assert bench.sent().count(("spy", "announced")) == 1
+
+
+async def test_a_fault_after_many_reminders_is_only_one_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hold is delivered anew for each reminder; that is no failure, and it is not put aside for it."""
+    monkeypatch.setattr("services.reporter.telling.LOOK", 0.01)
+    monkeypatch.setattr(desk, "AFTER_FAULT", 0.02)
+    bench, night = Bench(), story.held()
+    first = len([one for one in night.recorded() if occasions.occasion(one)])
+    spy = Spy(answers=[*[None] * (first + desk.TRIES), ZeroDivisionError("our own fault")])
+    async with bench.reporter([spy], clock=fast(bench, night.at, 3600.0), wishes=wishing(again_minutes=5)):
+        await bench.put(night.messages())
+        await bench.until(lambda: spy.told.count("held") > desk.TRIES + 3)
+    assert bench.facts(facts.MessageRejected) == []
 
 
 def debts(*told: facts.Fact) -> Story:

@@ -239,3 +239,20 @@ def test_nothing_sticks_out_on_a_phone(chromium: str, tmp_path: Path) -> None:
         title = re.search(r"<title>(\d+)</title>", shown.stdout)
         assert title is not None
         assert int(title.group(1)) <= 360, f"the {name} is {title.group(1)} wide"
+
+
+def test_on_paper_everything_is_unfolded(chromium: str, tmp_path: Path) -> None:
+    """Nobody can click on paper: what is folded on the screen is printed in full."""
+
+    def pages(name: str, html: str) -> int:
+        file, pdf = tmp_path / f"{name}.html", tmp_path / f"{name}.pdf"
+        file.write_text(html, encoding="utf-8")
+        flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
+        where = (f"--user-data-dir={tmp_path / name}", "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
+        subprocess.run([chromium, *flags, *where, file.as_uri()], check=True, capture_output=True, timeout=60)
+        found = re.search(rb"/Count (\d+)", pdf.read_bytes())
+        assert found is not None
+        return int(found.group(1))
+
+    html = page(story.left_behind())
+    assert pages("whole", html) > pages("folded", html.replace("details::details-content", "details::none"))
