@@ -16,6 +16,9 @@ from shared.bus.jetstream import buckets, link, reading, setup, taking, write
 from shared.bus.jetstream.pull import plain_headers
 from shared.bus.port import Delivery, Guard, Intake, Message, Stored
 
+FLUSHES = 5
+"""How often the server is asked, for two seconds each, whether it has heard that somebody listens."""
+
 UNHEARD = 10_000
 """Messages of hearsay kept for a slow listener; older ones are forgotten first."""
 
@@ -105,8 +108,10 @@ class Listening:
         await self._link.ready()
         self._subscription = await self._link.nc.subscribe(self._filter, cb=self._on_message)
         self._forget = self._link.on_reconnect(self._news.ring)
-        with suppress(TimeoutError, nats.errors.Error):
-            await self._link.nc.flush(2)  # the server knows of it: what is said from now on is heard
+        for _ in range(FLUSHES):  # until the server knows of it: what is said from then on is heard
+            with suppress(TimeoutError, nats.errors.Error):
+                await self._link.nc.flush(2)
+                break
         return self
 
     async def __aexit__(self, *raised: object) -> None:
