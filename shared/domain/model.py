@@ -37,9 +37,11 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host. `memory_overhead` is what the hypervisor and the control domain take. `attached` are the uuids of SRs
-    whose PBD is attached, `detached` those whose PBD is not; `networks` the uuids of networks it has a PIF on. `updates`
-    is None where the updater could not be asked, and `updates_unknown_because` says why."""
+    """A host. `memory_overhead` is what the hypervisor and the control domain take.
+
+    `attached` are the uuids of SRs whose PBD is attached, `detached` those whose PBD is not; `networks` the uuids of
+    networks it has a PIF on. `updates` is None where the updater could not be asked, and `updates_unknown_because` says
+    why."""
 
     uuid: str
     name: str
