@@ -65,8 +65,9 @@ class Case:
         return f"storms{', trouble in the pool' if self.trouble else ''}"
 
 
-SHORT, LONGER_THAN_ACK_WAIT, LONG = 1.5, 13.0, 1200.0
-"""Seconds that a pause, a cut or a bus's death lasts; a step whose executor is silent is given away after 2."""
+SHORT, WITHIN_A_REBOOT, LONGER_THAN_ACK_WAIT, LONG = 1.5, 4.0, 13.0, 1200.0
+"""Seconds that a pause, a cut or a bus's death lasts. A step whose executor is silent is given away after 2; a host
+that is to be rebooted goes down after 10; a whole run is over within the longest."""
 
 HEARTBEATS = frozenset({"working", "say"})
 """Done every moment while a step is in hand, and of no consequence: nothing is struck there."""
@@ -76,11 +77,12 @@ def singles(calls: Sequence[Call], replicas: int, usual: float) -> list[Case]:
     """One blow each: every service is killed at every call; executors and planners stand still, or are cut off, longer
     than the bus waits, two of them also for twenty minutes; the bus dies."""
     deciders = [call for call in calls if call.service in ("executor", "planner")]
-    pauses = (LONGER_THAN_ACK_WAIT,) if replicas == 1 else (LONGER_THAN_ACK_WAIT, LONG)
+    alone = replicas == 1
+    pauses = (LONGER_THAN_ACK_WAIT,) if alone else (WITHIN_A_REBOOT, LONGER_THAN_ACK_WAIT, LONG)
     blows = [Blow("kill", call) for call in calls]
     blows += [Blow("stall", call, seconds) for call in deciders for seconds in pauses]
     blows += [Blow("cut", call, pauses[-1]) for call in deciders]
-    blows += [Blow("server", call, SHORT) for call in deciders if "." not in call.doing and replicas == 1]
+    blows += [Blow("server", call, SHORT) for call in deciders if "." not in call.doing and alone]
     return [Case(replicas, (blow,), "", usual) for blow in blows]
 
 

@@ -27,7 +27,8 @@ PATIENCE = 4 * 3600.0
 """Simulated seconds within which a run must have ended, and been told."""
 
 AFTERMATH = 90.0
-"""Simulated seconds in which everything is left alone after the end, to see that nothing more happens."""
+"""Simulated seconds in which everything is left alone after the end, to see that nothing more happens; longer
+where somebody is still standing still, who will wake and go on with what he was at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ async def _told(house: House, case: Case, log: BoundLogger) -> Verdict:
         await house.order(commands.StartRun(pool="lab"))
         missing = await _until_told(house)
         took = house.clock.now() - began
-        await asyncio.sleep(AFTERMATH)
+        await asyncio.sleep(AFTERMATH + max((blow.seconds for blow in case.blows), default=0.0))
         wrong = [*missing, *frail.crashed, *_amiss(await house.journal()), *judge.violations(house.sim.journal)]
         wrong += _twice(house)
     finally:
