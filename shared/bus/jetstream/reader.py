@@ -43,8 +43,8 @@ class Reader:
     async def open(self) -> None:
         """Make the consumer and begin to listen; done again whenever it is gone."""
         await self.close()
-        name = f"{matching.token(self._link.name)}-{uuid.uuid4().hex}"
-        made = await self._link.insist(lambda: self._make(name))
+        made = await self._link.insist(self._make)
+        name = str(made["name"])
         self.pending = int(made["num_pending"])
         pull = Pull(self._link, self._stream, name, batch=BATCH, heartbeat=HEARTBEAT)
         try:
@@ -101,7 +101,10 @@ class Reader:
             return False
         return bool(info["num_pending"] == 0 and info["delivered"]["consumer_seq"] <= self._consumer_seq)
 
-    async def _make(self, name: str) -> dict[str, Any]:
+    async def _make(self) -> dict[str, Any]:
+        """Each try has a name of its own: a cluster may give a consumer to a server that has just died, and then
+        never answers for that name again. What was made and not heard of is forgotten after INACTIVE."""
+        name = f"{matching.token(self._link.name)}-{uuid.uuid4().hex}"
         config = {
             "name": name,
             "ack_policy": "none",
