@@ -1,4 +1,4 @@
-"""Clients that nobody here wrote, installed from their registries for a test; skipped aloud where they cannot be had."""
+"""Clients that nobody here wrote, installed from their registries for a test; skipped aloud where there is no way."""
 
 from __future__ import annotations
 
