@@ -5,7 +5,7 @@ mistakes answer at once; nothing heavy may be imported here.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,6 +45,14 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
         from cli import looking, output
 
         output.run(looking.status, as_json=as_json)
+    elif as_json:
+        context.default_map = _json_for(context.command)
+
+
+def _json_for(command: object) -> dict[str, Any]:
+    """`rota --json VERB` is `rota VERB --json`, for every verb."""
+    verbs: dict[str, object] = getattr(command, "commands", {})
+    return {name: _json_for(verb) for name, verb in verbs.items()} or {"as_json": True}
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -46,3 +47,12 @@ async def test_a_mistake_of_usage_ends_with_2(rota: Rota, words: tuple[str, ...]
     said = await rota(*words)
     assert (said.code, said.out) == (2, "")
     assert said.err
+
+
+@pytest.mark.parametrize("words", [("runs",), ("why", "lab"), ("schedule", "next", "nightly")])
+async def test_json_may_stand_before_the_verb_too(rota: Rota, words: tuple[str, ...]) -> None:
+    """`rota --json VERB` says what `rota VERB --json` says: one document."""
+    before, after = await rota("--json", *words), await rota(*words, "--json")
+
+    assert (before.code, before.out) == (after.code, after.out)
+    assert isinstance(json.loads(before.out), dict)
