@@ -102,7 +102,10 @@ def policy_fault(owner: Policy, command: commands.StartRun | commands.PlanPool) 
         policy = merged(owner, command.policy)
     except ValidationError as error:
         first = error.errors()[0]
-        return f"The policy cannot be read: {'.'.join(map(str, first['loc']))}: {first['msg']}."
+        place = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            return f"A policy has no field {place!r}; its fields are {', '.join(Policy.model_fields)}."
+        return f"The policy cannot be read: {place}: {first['msg']}."
     return unsupported(policy) or ""
 
 

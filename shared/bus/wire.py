@@ -201,4 +201,6 @@ def _bounded(subject: str, data: bytes) -> bytes:
 def _first(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"]) or "the message"
+    if first["type"] == "extra_forbidden":
+        return f"it has no field {place!r}"
     return f"{place}: {first['msg']}"

@@ -537,3 +537,12 @@ def test_a_pool_whose_hosts_hold_the_storage_together_is_refused(type_: str) -> 
 
     assert play.run.outcome == "refused"
     assert "Replicas" in play.run.sentence
+
+
+def test_a_policy_field_that_there_is_not_is_named_with_those_there_are() -> None:
+    """A slip of the pen is told, not ignored."""
+    (refused,) = Play(pool()).order(commands.StartRun(pool="lab", policy={"max_awy": 1})).facts
+
+    assert isinstance(refused, facts.RunRefused)
+    assert "no field 'max_awy'" in refused.because
+    assert "max_away" in refused.because
