@@ -25,6 +25,9 @@ from shared.bus.port import BusClosed, BusRefused, BusUnreachable
 
 log = logging.getLogger(__name__)
 
+LAST_ATTEMPTS = 1
+"""How often a client that is closed may still try to come back before it must give up."""
+
 PATIENCE = 5.0
 """Seconds that one request waits for its answer."""
 
@@ -139,6 +142,9 @@ class Link:
         """Send what is waiting to be sent, and disconnect; never longer than `within` seconds."""
         self.closing = True
         self._end(f"The bus client '{self.name}' was closed.")
+        # nats-py's reconnecting can swallow its cancellation (asyncio.wait_for does on 3.11) and would then go on for
+        # ever; with a bound it runs out of servers and ends.
+        self.nc.options["max_reconnect_attempts"] = LAST_ATTEMPTS
         with contextlib.suppress(TimeoutError, *_NO_ANSWER):
             async with asyncio.timeout(within):
                 await self.nc.close()
