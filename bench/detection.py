@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from pydantic import SecretStr
 
-from services.planner import planning
+from services.planner import preparing
 from services.watcher import loop
 from shared import settings
 from shared.bus import memory, wire
@@ -63,7 +63,7 @@ class Rounds:
 
     async def begin_a_run(self) -> None:
         """A pool with a run is looked at more often."""
-        survey = planning.survey_step("t00", "lab", updates=False, why="")
+        survey = preparing.survey_step("t00", "lab", updates=False, why="")
         fact = facts.RunRequested(pool="lab", run="r1", order="o", by="bench", policy=Policy(), survey=survey)
         await self.bus.append(wire.fact_message(fact, source="planner", at=time.time(), id="1"), id="1")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import claims, planning
+from services.planner import claims, forecasting, preparing
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts
 from shared.domain.model import PoolSnapshot
@@ -39,7 +39,7 @@ def plan(view: View) -> Said | None:
     claimed = claims.foreign(snapshot, ours)
     if claimed is not None:
         return Said((ended(view, "refused", claimed.sentence, blockers=(claimed,)),), sentence=claimed.sentence)
-    shown = planning.forecast(snapshot, view.run.policy)
+    shown = forecasting.forecast(snapshot, view.run.policy)
     if shown.blockers:
         return Said((ended(view, "refused", shown.sentence, blockers=shown.blockers),), sentence=shown.sentence)
     if view.run.digest not in ("", shown.digest):
@@ -49,16 +49,16 @@ def plan(view: View) -> Said | None:
         return Said((ended(view, "succeeded", shown.sentence),), sentence=shown.sentence)
     owed = {name: one.act for name, one in view.book.owed.items()}
     claim = acts.ClaimPool(claims.claim_of(view.run.pool, view.run.id, view.run.by), claims.leftover(snapshot, ours))
-    preparation, always = planning.preparation(snapshot, owed, survey.id, claim)
+    preparation, always = preparing.preparation(snapshot, owed, survey.id, claim)
     planned = facts.RunPlanned(
         **view.ids,
         forecast=shown,
         snapshot=survey.result.snapshot,
         preparation=preparation,
         always=always,
-        master=planning.named(snapshot, snapshot.master),
+        master=snapshot.named(snapshot.master),
     )
-    homes = planning.homes(snapshot)
+    homes = preparing.homes(snapshot)
     noted = tuple(
         facts.HomesNoted(**view.ids, homes=homes[first : first + HOMES_PER_FACT])
         for first in range(0, len(homes), HOMES_PER_FACT)
@@ -85,7 +85,7 @@ def _put_back(view: View, name: str, snapshot: PoolSnapshot) -> Said:
         left_alone=tuple(host.named for host in snapshot.hosts),
         blockers=(),
         warnings=tuple(warnings),
-        settings=tuple(step.why for step in planning.always_steps(restore, claim)),
+        settings=tuple(step.why for step in preparing.always_steps(restore, claim)),
         seconds=60.0,
         digest=view.run.purpose,
         sentence=sentence,
@@ -95,8 +95,8 @@ def _put_back(view: View, name: str, snapshot: PoolSnapshot) -> Said:
         forecast=shown,
         snapshot=name,
         preparation=(),
-        always=planning.always_steps(restore, claim),
-        master=planning.named(snapshot, snapshot.master),
+        always=preparing.always_steps(restore, claim),
+        master=snapshot.named(snapshot.master),
     )
     return Said((planned,), sentence=sentence)
 

@@ -7,7 +7,7 @@ new userland on the old Xen must not get VMs.
 
 from __future__ import annotations
 
-from services.planner import planning
+from services.planner import turn_graph
 from shared.domain import acts, facts
 from shared.domain.names import Named
 from shared.domain.run import Run, Step, StepState, Turn
@@ -83,7 +83,7 @@ def _back(run: Run, turn: Turn, host: Named, because: str) -> facts.TurnTurnedBa
         if isinstance(step.act, acts.MigrateVM) and _lives_on(run, step.act.vm, host)
     ]
     disabled = any(step.attempt > 0 for step in turn.of_kind("disable_host"))
-    steps = planning.steps_back(turn.id, len(turn.steps) + 1, host, homeward, waits_for, run.policy.migration_network)
+    steps = turn_graph.steps_back(turn.id, len(turn.steps) + 1, host, homeward, waits_for, run.policy.migration_network)
     return facts.TurnTurnedBack(
         pool=run.pool,
         run=run.id,

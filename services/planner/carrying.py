@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from pydantic import TypeAdapter, ValidationError
 
-from services.planner import advance, forecasts, projection
+from services.planner import advance, asks, projection
 from services.planner.following import Journal
 from shared.bus import port, wire
 from shared.domain import commands, facts, messages
@@ -178,7 +178,7 @@ async def load_snapshot(context: Context, name: str) -> PoolSnapshot | None:
 
 
 class Forecaster:
-    """The worker for forecasts of all pools."""
+    """The worker for asks of all pools."""
 
     def __init__(self, context: Context, journal: Journal) -> None:
         self._context = context
@@ -205,8 +205,8 @@ class Forecaster:
         due = [clock.machine_seconds(ask.not_before - clock.now()) for ask in asks if ask.not_before > clock.now()]
         return min([*due, RESEND_LATER if asks else IDLE])
 
-    async def _advance(self, ask: forecasts.Ask) -> None:
-        following = forecasts.advance(ask, self._context.clock.now(), self._snapshots)
+    async def _advance(self, ask: asks.Ask) -> None:
+        following = asks.advance(ask, self._context.clock.now(), self._snapshots)
         if following.wants:
             snapshot = await load_snapshot(self._context, following.wants)
             if snapshot is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import planning, stepping
+from services.planner import preparing, stepping
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts
 from shared.domain.book import Book
@@ -74,7 +74,7 @@ def due(book: Book, now: float) -> float | None:
 def pay(book: Book, now: float) -> facts.RunRequested:
     """The run that tries to put back what is owed."""
     order = f"pay-{book.after}"
-    survey = planning.survey_step(PREPARATION, book.pool, updates=False, why=f"Look at pool {book.pool}.")
+    survey = preparing.survey_step(PREPARATION, book.pool, updates=False, why=f"Look at pool {book.pool}.")
     return facts.RunRequested(
         pool=book.pool,
         run=run_id(book.pool, order),

@@ -1,4 +1,4 @@
-"""The journal, folded: one book per pool and the forecasts that were asked for, kept current by following.
+"""The journal, folded: one book per pool and the asks that were asked for, kept current by following.
 
 Start: lifecycle facts tell which pools have an open run; those runs are read in full, hosts by their last word; then
 everything is followed from the sequence noted first. A planner remembers nothing that is not in the journal.
@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
-from services.planner import forecasts
+from services.planner import asks
 from shared.bus import port, wire
 from shared.domain import book as books
 from shared.domain import facts
@@ -24,7 +24,7 @@ FOLLOWED = ("rota.fact.run.>", "rota.fact.step.>", "rota.fact.plan.>", wire.HOST
 
 
 class Journal:
-    """What the planner knows. `moved(pool)` is called after each fact that was folded; the empty name is forecasts."""
+    """What the planner knows. `moved(pool)` is called after each fact that was folded; the empty name is asks."""
 
     def __init__(self, context: Context, moved: Callable[[str], None]) -> None:
         self._context = context
@@ -32,7 +32,7 @@ class Journal:
         self._folded = asyncio.Condition()
         self.seq = 0
         self.pools: dict[str, books.Book] = {}
-        self.asks: forecasts.Asks = {}
+        self.asks: asks.Asks = {}
 
     def book(self, pool: str) -> books.Book:
         """A pool's book; an empty one where the journal has nothing of it."""
@@ -92,7 +92,7 @@ class Journal:
             return
         fact = recorded.fact
         if isinstance(fact, facts.PlanFact) or getattr(fact, "run", "") in self.asks:
-            self.asks = forecasts.fold(self.asks, fact, recorded.at)
+            self.asks = asks.fold(self.asks, fact, recorded.at)
             self._moved("")
         pool = getattr(fact, "pool", "")
         if pool and not isinstance(fact, facts.PlanFact):

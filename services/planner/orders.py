@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from services.planner import cancelling, planning
+from services.planner import cancelling, preparing
 from shared.domain import commands, facts, names
 from shared.domain.book import Book
 from shared.domain.policy import Policy, merged, unsupported
@@ -45,7 +45,7 @@ def start(book: Book, command: commands.StartRun, given: Given, owner: Policy) -
         refused = facts.RunRefused(pool=book.pool, run=run, order=given.order, by=given.by, because=because)
         return Answer((refused,))
     policy = merged(owner, command.policy)
-    survey = planning.survey_step(PREPARATION, book.pool, updates=True, why=f"Look at pool {book.pool}.")
+    survey = preparing.survey_step(PREPARATION, book.pool, updates=True, why=f"Look at pool {book.pool}.")
     requested = facts.RunRequested(
         pool=book.pool,
         run=run,
@@ -82,7 +82,7 @@ def undo(book: Book, given: Given) -> Answer:
         return Answer()
     if because := _taken(book):
         return Answer((facts.RunRefused(pool=book.pool, run=run, order=given.order, by=given.by, because=because),))
-    survey = planning.survey_step(PREPARATION, book.pool, updates=False, why=f"Look at pool {book.pool}.")
+    survey = preparing.survey_step(PREPARATION, book.pool, updates=False, why=f"Look at pool {book.pool}.")
     requested = facts.RunRequested(
         pool=book.pool,
         run=run,

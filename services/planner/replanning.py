@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.planner import blockers, placement, planning
+from services.planner import blockers, placement, turn_graph, turn_plan
 from shared.domain import acts, facts
 from shared.domain.model import PoolSnapshot
 from shared.domain.names import Named, step_id
@@ -19,15 +19,15 @@ Moving = tuple[Step, acts.MigrateVM]
 
 
 def moves_again(
-    snapshot: PoolSnapshot, turn: Turn, host: Named, survey: str, standing: planning.Standing, policy: Policy
-) -> planning.TurnPlan:
+    snapshot: PoolSnapshot, turn: Turn, host: Named, survey: str, standing: turn_plan.Standing, policy: Policy
+) -> turn_plan.TurnPlan:
     """Moves of VMs that are still on a host in its turn and that no step moves any more.
 
     A VM that already has its way home keeps it, because a step home looks where the VM is.
     """
     here = snapshot.host(host.uuid)
     if here is None:
-        return planning.TurnPlan((), (), (), 0.0)
+        return turn_plan.TurnPlan((), (), (), 0.0)
     moves = [(step, step.act) for step in turn.steps.values() if isinstance(step.act, acts.MigrateVM)]
     leaving = [(step, act) for step, act in moves if act.purpose == "empty"]
     covered = {act.vm.uuid for step, act in leaving if step.state is not StepState.SKIPPED}
@@ -37,13 +37,13 @@ def moves_again(
     )
     found = placement.place(snapshot, here, left, conditions)
     waiting = {vm.uuid for vm in left}
-    homes = tuple(home for home in planning.new_homes(snapshot, here, standing) if home.vm.uuid in waiting)
+    homes = tuple(home for home in turn_plan.new_homes(snapshot, here, standing) if home.vm.uuid in waiting)
     stops = tuple(blockers.of_short(snapshot, here, one) for one in found.short)
     if stops:
-        return planning.TurnPlan((), homes, stops, 0.0)
+        return turn_plan.TurnPlan((), homes, stops, 0.0)
     returning = {act.vm.uuid for _, act in moves if act.purpose == "home"}
     network = policy.migration_network or snapshot.settings.migration_network
-    return planning.TurnPlan(_steps(turn, host, survey, found.moves, returning, network), homes, (), 0.0)
+    return turn_plan.TurnPlan(_steps(turn, host, survey, found.moves, returning, network), homes, (), 0.0)
 
 
 def _promised(snapshot: PoolSnapshot, leaving: Sequence[Moving]) -> dict[str, int]:
@@ -84,4 +84,4 @@ def _steps(
         return away
     homeward = [(move.vm.named, move.to.named) for move in moves if move.vm.uuid not in returning]
     first += len(away)
-    return (*away, *planning.homeward_steps(turn.id, first, host, homeward, enable[-1].id, network))
+    return (*away, *turn_graph.homeward_steps(turn.id, first, host, homeward, enable[-1].id, network))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from services.planner import planning
+from services.planner import turn_graph
 from shared.domain import acts, facts
 from shared.domain.book import Book, Return, is_back
 from shared.domain.model import HA
@@ -227,7 +227,7 @@ def homeward(run: Run, turn: Turn, swept: Sequence[Named]) -> facts.StepsAdded |
         return None
     first = len(turn.steps) + 1
     where = Named(turn.host.uuid, turn.host.name)
-    steps = planning.homeward_steps(
+    steps = turn_graph.homeward_steps(
         turn.id, first, turn.host, [(vm, where) for vm in fresh], enables[-1].id, run.policy.migration_network
     )
     names = ", ".join(vm.name for vm in fresh)

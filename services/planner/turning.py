@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from services.planner import cancelling, planning, replanning, stepping
+from services.planner import cancelling, preparing, replanning, stepping, turn_plan
 from services.planner.view import Said, View
 from shared.domain import acts, facts
 from shared.domain.model import PoolSnapshot
@@ -53,7 +53,7 @@ def plan_turns(view: View) -> Said | None:
 
 
 def _planned_turn(view: View, turn: Turn, host: Named, survey: Step, snapshot: PoolSnapshot) -> Said:
-    plan = planning.steps_of_turn(snapshot, turn.id, host, _standing(view), view.run.policy)
+    plan = turn_plan.steps_of_turn(snapshot, turn.id, host, _standing(view), view.run.policy)
     if plan.idle:
         sentence = f"{host.name} is left alone: nothing is waiting for it any more."
         ended = facts.TurnEnded(**view.ids, turn=turn.id, host=host, outcome="left_alone", sentence=sentence)
@@ -126,8 +126,8 @@ def _replanned(view: View, turn: Turn, host: Named, survey: Step, snapshot: Pool
     return Said(tuple(said), sentence=because)
 
 
-def _standing(view: View) -> planning.Standing:
-    return planning.Standing(view.run.homes, frozenset(view.run.stranded), view.hosts_done)
+def _standing(view: View) -> turn_plan.Standing:
+    return turn_plan.Standing(view.run.homes, frozenset(view.run.stranded), view.hosts_done)
 
 
 def end_turns(view: View) -> Said | None:
@@ -188,7 +188,7 @@ def next_turn(view: View) -> Said | None:
         if waits := _pool_not_whole(view):
             return Said(sentence=waits)
         sentence = f"The turn of {planned.host.name} begins."
-        survey = planning.survey_step(
+        survey = preparing.survey_step(
             planned.turn,
             run.forecast.pool_name,
             updates=True,

@@ -159,6 +159,11 @@ class PoolSnapshot:
         """The host with this uuid, or None."""
         return next((host for host in self.hosts if host.uuid == uuid), None)
 
+    def named(self, uuid: str) -> Named:
+        """A host's uuid and name together; its uuid twice where it is not known."""
+        host = self.host(uuid)
+        return host.named if host else Named(uuid, uuid)
+
     def resident(self, host: str) -> tuple[VM, ...]:
         """The running and paused VMs on a host, in the order of the snapshot."""
         return tuple(vm for vm in self.vms if vm.host == host)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.planner import advance, orders, planning
+from services.planner import advance, forecasting, orders
 from shared.domain import acts, commands, facts
 from shared.domain.model import HA, SR, PoolSettings
 from shared.domain.policy import Policy
@@ -505,7 +505,7 @@ def test_what_an_order_asks_and_rota_cannot_do_is_refused() -> None:
 
 def test_a_plan_that_is_no_longer_the_one_agreed_to_is_refused() -> None:
     """The digest of another forecast refuses the run before anything is changed; the right one starts it."""
-    right = planning.forecast(pool(), Policy()).digest
+    right = forecasting.forecast(pool(), Policy()).digest
     for digest, outcome in (("0" * 16, "refused"), (right, "succeeded")):
         play = Play(pool())
         play.order(commands.StartRun(pool="lab", digest=digest))

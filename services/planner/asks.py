@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from services.planner import planning
+from services.planner import forecasting
 from shared.domain import acts, commands, facts
 from shared.domain.model import PoolSnapshot
 from shared.domain.names import step_id
@@ -86,7 +86,7 @@ def advance(ask: Ask, now: float, snapshots: Mapping[str, PoolSnapshot]) -> Next
         snapshot = snapshots.get(ask.snapshot)
         if snapshot is None:
             return Next(wants=ask.snapshot)
-        forecast = planning.forecast(snapshot, ask.policy)
+        forecast = forecasting.forecast(snapshot, ask.policy)
         made = facts.ForecastMade(pool=ask.pool, run=ask.request, order=ask.order, forecast=forecast)
         return Next(((made, f"{ask.request}.made"),))
     if now > ask.asked_at + PATIENCE:

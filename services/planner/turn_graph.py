@@ -1,0 +1,151 @@
+"""The steps of a turn as a graph with reasons: on, back, and home. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from services.planner import placement
+from shared.domain import acts, facts
+from shared.domain.model import Host, Package, PoolSnapshot
+from shared.domain.names import Named, step_id
+from shared.domain.policy import Policy
+
+GIB = 1024**3
+
+
+class Graph:
+    """The steps of one turn, numbered as they are added. Lives for one call."""
+
+    def __init__(
+        self, turn: str, snapshot: PoolSnapshot, host: Host, homes: Mapping[str, facts.Home], policy: Policy
+    ) -> None:
+        self.turn = turn
+        self.snapshot = snapshot
+        self.host = host
+        self.homes = homes
+        self.policy = policy
+        self.number = 1
+        self.planned: list[facts.StepPlanned] = []
+
+    def add(self, act: acts.Act, why: str, *needs: tuple[str, str], if_it_fails: str = "hold") -> str:
+        self.number += 1
+        step = facts.StepPlanned(
+            step=step_id(self.turn, self.number),
+            act=act,
+            needs=tuple(facts.Need(step=before, because=because) for before, because in needs),
+            why=why,
+            if_it_fails="warn" if if_it_fails == "warn" else "hold",
+        )
+        self.planned.append(step)
+        return step.step
+
+    def steps(self, moves: Sequence[placement.Move]) -> tuple[facts.StepPlanned, ...]:
+        host, name = self.host.named, self.host.name
+        disabled = self.add(
+            acts.DisableHost(host), f"No VM may come to {name} any more.", (step_id(self.turn, 1), "the plan is fresh")
+        )
+        left = [self._away(move, disabled) for move in moves]
+        empty = self.add(
+            acts.EvacuateRest(host, self.policy.migration_network),
+            f"See that {name} is empty, and move what appeared meanwhile.",
+            *((step, f"frees {_gib(move.memory)} on {name}") for step, move in zip(left, moves, strict=True)),
+            (disabled, "nothing new arrives"),
+        )
+        back = self._patched_and_back(host, empty)
+        for move in moves:
+            self._home(move, back)
+        return tuple(self.planned)
+
+    def _away(self, move: placement.Move, disabled: str) -> str:
+        return self.add(
+            acts.MigrateVM(move.vm.named, move.to.named, self.host.named, "empty", self._network()),
+            f"{move.vm.name} leaves {self.host.name} for {move.to.name}.",
+            (disabled, f"{self.host.name} takes no new VMs"),
+        )
+
+    def _network(self) -> str:
+        return self.policy.migration_network or self.snapshot.settings.migration_network
+
+    def _patched_and_back(self, host: Named, empty: str) -> str:
+        ready, because = empty, f"{host.name} is empty"
+        ceiling = None if host.uuid == self.snapshot.master else self.snapshot.named(self.snapshot.master)
+        if self.policy.updates and self.host.updates:
+            ready = self.add(
+                acts.InstallUpdates(host, ceiling),
+                f"Install {len(self.host.updates)} updates on {host.name}.",
+                (empty, because),
+            )
+            because = "the updates are installed"
+        noted = self.add(
+            acts.ReadHost(host, ceiling),
+            f"Note what {host.name} is before it is rebooted.",
+            *dict.fromkeys(((ready, because), (empty, f"{host.name} is empty"))),
+        )
+        kept = self._database_kept(host, noted)
+        reboot = self.add(
+            acts.RebootHost(host), f"Reboot {host.name}.", (noted, "its boot time and clock are on record"), *kept
+        )
+        back = self.add(acts.AwaitHost(host), f"Wait until {host.name} is back.", (reboot, "it was told to reboot"))
+        expected = tuple(Package(one.name, one.version, one.release) for one in self.host.updates or ())
+        attached = tuple(Named(sr, self.snapshot.sr_name(sr)) for sr in self.host.attached)
+        gate = self.add(
+            acts.CheckGate(host, attached, self.host.versions, self.policy.updates, expected),
+            f"See that {host.name} has its storage and runs what was installed.",
+            (back, "it is back"),
+        )
+        return self.add(acts.EnableHost(host), f"Let VMs come to {host.name} again.", (gate, "it passed its gate"))
+
+    def _database_kept(self, host: Named, noted: str) -> tuple[tuple[str, str], ...]:
+        """While the master is away the members have only their copy of the database, so it is made fresh before."""
+        if host.uuid != self.snapshot.master:
+            return ()
+        dump = acts.DumpDatabase(self.snapshot.name)
+        kept = self.add(
+            dump, "Keep a copy of the pool's database.", (noted, "it is the last act before"), if_it_fails="warn"
+        )
+        return ((kept, "the members have the database"),)
+
+    def _home(self, move: placement.Move, back: str) -> None:
+        home = self.homes[move.vm.uuid].host
+        if home.uuid == self.host.uuid:
+            self.add(
+                acts.MigrateVM(move.vm.named, home, move.to.named, "home", self._network()),
+                f"{move.vm.name} goes home from {move.to.name} to {home.name}.",
+                (back, f"{home.name} is done and takes VMs"),
+                if_it_fails="warn",
+            )
+
+
+def steps_back(
+    turn: str, first: int, host: Named, homeward: Sequence[tuple[Named, Named]], waits_for: Sequence[str], network: str
+) -> tuple[facts.StepPlanned, ...]:
+    """The steps that take a turn back: enable the host, then bring home each VM that left (VM, where it went), once
+    the moves under way have ended."""
+    ended = tuple(facts.Need(step=step, because="a move under way is let to its end") for step in waits_for)
+    enable = facts.StepPlanned(
+        step=step_id(turn, first),
+        act=acts.EnableHost(host),
+        needs=ended,
+        why=f"{host.name} goes back to work as it is.",
+    )
+    return (enable, *homeward_steps(turn, first + 1, host, homeward, enable.step, network))
+
+
+def homeward_steps(
+    turn: str, first: int, host: Named, homeward: Sequence[tuple[Named, Named]], enabled: str, network: str
+) -> tuple[facts.StepPlanned, ...]:
+    """Steps that bring VMs home to a host: pairs of VM and where it is now."""
+    return tuple(
+        facts.StepPlanned(
+            step=step_id(turn, number),
+            act=acts.MigrateVM(vm, host, where, "home", network),
+            needs=(facts.Need(step=enabled, because=f"{host.name} takes VMs again"),),
+            why=f"{vm.name} goes home to {host.name}.",
+            if_it_fails="warn",
+        )
+        for number, (vm, where) in enumerate(homeward, first)
+    )
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.1f} GiB"

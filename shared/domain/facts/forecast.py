@@ -1,0 +1,89 @@
+"""The forecast as a value, and the planner's facts about one that was asked for without a run: outside the pool's
+guard."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from shared.domain.acts import Act
+from shared.domain.facts.parts import Blocker
+from shared.domain.facts.root import Fact, Value
+from shared.domain.model import Package
+from shared.domain.names import Name, Named, Seconds, Sentence, Token
+from shared.domain.policy import Policy
+
+
+class ForecastMove(Value):
+    """A VM that leaves a host in its turn and comes back."""
+
+    vm: Named
+    to: Named
+    memory: int
+
+
+class ForecastTurn(Value):
+    """One host's part of the forecast. `seconds` is the estimate of pool time from its first step to its last."""
+
+    turn: Token
+    host: Named
+    master: bool
+    updates: tuple[Package, ...]
+    moves: tuple[ForecastMove, ...]
+    seconds: Seconds
+    because: Sentence
+
+
+class Forecast(Value):
+    """The plan as it is shown before the start. `digest` names this very plan."""
+
+    pool_name: Name
+    turns: tuple[ForecastTurn, ...]
+    left_alone: tuple[Named, ...]
+    blockers: tuple[Blocker, ...]
+    warnings: tuple[Sentence, ...]
+    settings: tuple[Sentence, ...]
+    seconds: Seconds
+    digest: Token
+    sentence: Sentence
+
+
+class PlanFact(Fact):
+    """A fact of the planner about a forecast; the request's id stands where a run's does."""
+
+    family: ClassVar[str] = "plan"
+    pool: Token
+    run: Token
+
+
+class ForecastRequested(PlanFact):
+    """A forecast was asked for."""
+
+    subject: ClassVar[str] = "rota.fact.plan.{pool}.{run}.plan.forecast_requested"
+    order: Name
+    by: Name
+    policy: Policy
+
+
+class ForecastStepOrdered(PlanFact):
+    """The forecast's survey is about to be ordered."""
+
+    subject: ClassVar[str] = "rota.fact.plan.{pool}.{run}.{step}.step_ordered"
+    step: Token
+    attempt: int
+    act: Act
+
+
+class ForecastMade(PlanFact):
+    """The forecast. Nothing on the pool was changed."""
+
+    subject: ClassVar[str] = "rota.fact.plan.{pool}.{run}.plan.forecast_made"
+    order: Name
+    forecast: Forecast
+
+
+class ForecastFailed(PlanFact):
+    """No forecast could be made."""
+
+    subject: ClassVar[str] = "rota.fact.plan.{pool}.{run}.plan.forecast_failed"
+    order: Name
+    because: Sentence
