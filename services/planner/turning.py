@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
-from services.planner import cancelling, preparing, replanning, stepping, turn_plan
+from services.planner import cancelling, pacing, preparing, replanning, stepping, turn_plan
 from services.planner.view import Said, View
 from shared.domain import acts, facts
 from shared.domain.model import PoolSnapshot
@@ -166,47 +167,44 @@ def order(view: View) -> Said | None:
 
 
 def next_turn(view: View) -> Said | None:
-    """The next host's turn begins when the one before is over; after the last, or a cancel, the run finishes."""
+    """The next turn begins as soon as nothing stands in its way; after the last, or a cancel, the run finishes."""
     run = view.run
-    if run.state is RunState.FINISHING or run.state is RunState.HELD:
+    if run.state in (RunState.FINISHING, RunState.HELD):
         return None
     preparation = run.turns.get(PREPARATION)
     if run.cancel and not any(turn.host for turn in run.turns.values()):
         return _finish(view) if preparation is None or not stepping.under_way(preparation) else None
-    if run.state is not RunState.RUNNING or run.forecast is None:
+    if run.cancel or run.state is not RunState.RUNNING or run.forecast is None:
         return None
-    if preparation is None or not preparation.settled or any(turn.host for turn in run.turns.values()):
+    if preparation is None or not preparation.settled:
         return None
-    begun = {turn.id for turn in run.closed}
-    if run.failures >= run.policy.failure_budget:
-        because = f"{run.failures} hosts have failed, which is all that policy allows; resume to go on, or cancel."
-        held = facts.RunHeld(**view.ids, because=because, who_can_help="the pool's administrator")
-        return Said((held,), sentence=because)
-    for planned in run.forecast.turns:
-        if planned.turn in begun or planned.host.uuid in run.skipped:
-            continue
-        if waits := _pool_not_whole(view):
-            return Said(sentence=waits)
-        sentence = f"The turn of {planned.host.name} begins."
-        survey = preparing.survey_step(
-            planned.turn,
-            run.forecast.pool_name,
-            updates=True,
-            why=f"Look at the pool before {planned.host.name}'s turn.",
-        )
-        turn = facts.TurnBegun(**view.ids, turn=planned.turn, host=planned.host, master=planned.master, survey=survey)
-        return Said((turn,), sentence=sentence)
-    return _finish(view)
-
-
-def _pool_not_whole(view: View) -> str:
-    """Why no turn may begin now: a host whose address does not answer, or a master that cannot be asked."""
-    for seen in view.book.hosts.values():
-        if seen.state != "answering":
-            return f"Waiting to begin the next turn, because host {seen.name} does not answer."
-    return ""
+    planned = pacing.next_of(run)
+    if planned is None:
+        return _finish(view) if not any(turn.host for turn in run.turns.values()) else None
+    for hurdle in HURDLES:
+        if said := hurdle(view, planned):
+            return said
+    survey = preparing.survey_step(
+        planned.turn,
+        run.forecast.pool_name,
+        updates=True,
+        why=f"Look at the pool before {planned.host.name}'s turn.",
+    )
+    turn = facts.TurnBegun(**view.ids, turn=planned.turn, host=planned.host, master=planned.master, survey=survey)
+    return Said((turn,), sentence=f"The turn of {planned.host.name} begins.")
 
 
 def _finish(view: View) -> Said:
     sentence = "No turn is left; what was changed for the run is put back."
     return Said((facts.RunFinishing(**view.ids, sentence=sentence),), sentence=sentence)
+
+
+Hurdle = Callable[[View, facts.ForecastTurn], Said | None]
+
+HURDLES: tuple[Hurdle, ...] = (
+    pacing.too_many_failed,
+    pacing.too_many_under_way,
+    pacing.pool_not_whole,
+)
+"""What may stand in the way of a turn's beginning, asked in this order; the first that says something is obeyed. One
+that writes no fact only makes the turn wait."""

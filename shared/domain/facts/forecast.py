@@ -45,6 +45,8 @@ class Forecast(Value):
     seconds: Seconds
     digest: Token
     sentence: Sentence
+    max_away: int = 1
+    empty_ahead: int = 0
 
 
 class PlanFact(Fact):

@@ -1,0 +1,100 @@
+"""How many turns may be under way at once, and what may be done beside what. Pure.
+
+A host is *away* from its reboot's order until it is enabled again; a turn is *under way* until its host is enabled
+again, while its VMs go home the next may begin. The limits stand in the forecast, as they were resolved for the pool.
+"""
+
+from __future__ import annotations
+
+from services.planner.view import Said, View
+from shared.domain import facts
+from shared.domain.run import Run, StepState, Turn
+
+
+def next_of(run: Run) -> facts.ForecastTurn | None:
+    """The first turn of the forecast that has not begun and is not left out, or None."""
+    begun = {*run.turns, *(turn.id for turn in run.closed)}
+    for planned in run.forecast.turns if run.forecast else ():
+        if planned.turn not in begun and planned.host.uuid not in run.skipped:
+            return planned
+    return None
+
+
+def enabled_again(turn: Turn) -> bool:
+    """Whether the host of a turn takes VMs again, so that its VMs go home while another is emptied."""
+    enables = turn.of_kind("enable_host")
+    return turn.planned and bool(enables) and all(step.settled for step in enables)
+
+
+def under_way(run: Run) -> tuple[Turn, ...]:
+    """The open turns whose host is not enabled again yet."""
+    return tuple(turn for turn in run.turns.values() if turn.host and not enabled_again(turn))
+
+
+def away(run: Run) -> tuple[Turn, ...]:
+    """The open turns whose host is away: from its reboot's order until it is back."""
+    return tuple(turn for turn in run.turns.values() if turn.host and _away(turn))
+
+
+def _away(turn: Turn) -> bool:
+    rebooted = any(step.attempt > 0 for step in turn.of_kind("reboot_host"))
+    return rebooted and not all(step.settled for step in turn.of_kind("await_host"))
+
+
+def at_once(run: Run) -> int:
+    """How many turns may be under way: one until the run's first host is back; then as many as may be away; and as many
+    more as may be emptied ahead, once the first member after the master is back too."""
+    if run.forecast is None:
+        return 1
+    back = [turn for turn in run.turns.values() if turn.host and enabled_again(turn)]
+    done = [closed for closed in run.closed if closed.host and closed.outcome == "done"]
+    masters = sum(turn.master for turn in back) + sum(closed.master for closed in done)
+    members = len(back) + len(done) - masters
+    if not masters and not members:
+        return 1
+    return run.forecast.max_away + (run.forecast.empty_ahead if members else 0)
+
+
+def too_many_failed(view: View, planned: facts.ForecastTurn) -> Said | None:
+    """After as many failed hosts as policy allows nothing new begins."""
+    if view.run.failures < view.run.policy.failure_budget:
+        return None
+    if under_way(view.run):
+        return Said(sentence=f"{planned.host.name} waits: too many hosts have failed.")
+    because = f"{view.run.failures} hosts have failed, which is all that policy allows; resume to go on, or cancel."
+    held = facts.RunHeld(**view.ids, because=because, who_can_help="the pool's administrator")
+    return Said((held,), sentence=because)
+
+
+def too_many_under_way(view: View, planned: facts.ForecastTurn) -> Said | None:
+    """The master goes alone; the others as many at once as the plan's limits allow, and one is planned at a time."""
+    others = tuple(turn for turn in view.run.turns.values() if turn.host)
+    if not others:
+        return None
+    first = others[0].host
+    assert first is not None
+    if others:
+        return Said(sentence=f"{planned.host.name} waits until {first.name} takes VMs again.")
+    unplanned = [turn.host for turn in others if turn.host and not turn.planned]
+    if unplanned:
+        return Said(sentence=f"{planned.host.name} waits until the turn of {unplanned[0].name} is planned.")
+    return None
+
+
+def pool_not_whole(view: View, planned: facts.ForecastTurn) -> Said | None:
+    """No turn begins while the address of a host does not answer that is not away by our own order."""
+    ours = {turn.host.uuid for turn in away(view.run) if turn.host}
+    for seen in view.book.hosts.values():
+        if seen.state != "answering" and seen.uuid not in ours:
+            return Said(sentence=f"Waiting to begin the next turn, because host {seen.name} does not answer.")
+    return None
+
+
+def master_away(run: Run) -> bool:
+    """Whether the master is away: nothing moves then, because the pool cannot be asked."""
+    return any(turn.master for turn in away(run))
+
+
+def installing(run: Run) -> bool:
+    """Whether a package installation is under way: one per pool at a time (parallel ones have corrupted databases)."""
+    return any(step.act.kind == "install_updates" and step.state is StepState.ORDERED for step in run.steps())
