@@ -20,10 +20,23 @@ def next_of(run: Run) -> facts.ForecastTurn | None:
     return None
 
 
+def coming(run: Run) -> tuple[str, ...]:
+    """The hosts whose turns have not begun, by uuid, in their order."""
+    begun = {*run.turns, *(turn.id for turn in run.closed)}
+    planned = run.forecast.turns if run.forecast else ()
+    return tuple(turn.host.uuid for turn in planned if turn.turn not in begun and turn.host.uuid not in run.skipped)
+
+
 def enabled_again(turn: Turn) -> bool:
-    """Whether the host of a turn takes VMs again, so that its VMs go home while another is emptied."""
+    """Whether the host of a turn is done and takes VMs again, so that its VMs go home while another is emptied. A turn
+    that goes back is under way until it is closed: whether more may begin depends on how it ends."""
     enables = turn.of_kind("enable_host")
-    return turn.planned and bool(enables) and all(step.settled for step in enables)
+    return turn.planned and not turn.turned_back and bool(enables) and all(step.settled for step in enables)
+
+
+def hosts_back(run: Run) -> frozenset[str]:
+    """Hosts of open turns that were updated and take VMs again, by uuid."""
+    return frozenset(turn.host.uuid for turn in run.turns.values() if turn.host and enabled_again(turn))
 
 
 def under_way(run: Run) -> tuple[Turn, ...]:
@@ -37,7 +50,8 @@ def away(run: Run) -> tuple[Turn, ...]:
 
 
 def _away(turn: Turn) -> bool:
-    rebooted = any(step.attempt > 0 for step in turn.of_kind("reboot_host"))
+    gone = (StepState.ORDERED, StepState.SUCCEEDED, StepState.TIMED_OUT)
+    rebooted = any(step.state in gone for step in turn.of_kind("reboot_host"))
     return rebooted and not all(step.settled for step in turn.of_kind("await_host"))
 
 
@@ -68,12 +82,12 @@ def too_many_failed(view: View, planned: facts.ForecastTurn) -> Said | None:
 
 def too_many_under_way(view: View, planned: facts.ForecastTurn) -> Said | None:
     """The master goes alone; the others as many at once as the plan's limits allow, and one is planned at a time."""
-    others = tuple(turn for turn in view.run.turns.values() if turn.host)
+    others = under_way(view.run)
     if not others:
         return None
     first = others[0].host
     assert first is not None
-    if others:
+    if planned.master or any(turn.master for turn in others) or len(others) >= at_once(view.run):
         return Said(sentence=f"{planned.host.name} waits until {first.name} takes VMs again.")
     unplanned = [turn.host for turn in others if turn.host and not turn.planned]
     if unplanned:

@@ -31,9 +31,14 @@ def moves_again(
     moves = [(step, step.act) for step in turn.steps.values() if isinstance(step.act, acts.MigrateVM)]
     leaving = [(step, act) for step, act in moves if act.purpose == "empty"]
     covered = {act.vm.uuid for step, act in leaving if step.state is not StepState.SKIPPED}
-    left = [vm for vm in snapshot.resident(host.uuid) if vm.uuid not in covered]
+    going = {one.vm for one in standing.beside.leaving.get(host.uuid, ())}
+    left = [vm for vm in snapshot.resident(host.uuid) if vm.uuid not in covered | going]
     conditions = placement.Conditions(
-        newest=standing.done, promised=_promised(snapshot, leaving), avoid=_avoid(leaving), squeeze=policy.squeeze
+        closed=standing.beside.closed,
+        newest=standing.done,
+        promised=_promised(snapshot, leaving, standing),
+        avoid=_avoid(leaving),
+        squeeze=policy.squeeze,
     )
     found = placement.place(snapshot, here, left, conditions)
     waiting = {vm.uuid for vm in left}
@@ -46,10 +51,10 @@ def moves_again(
     return turn_plan.TurnPlan(_steps(turn, host, survey, found.moves, returning, network), homes, (), 0.0)
 
 
-def _promised(snapshot: PoolSnapshot, leaving: Sequence[Moving]) -> dict[str, int]:
-    """Bytes that moves not yet ended will take on their destinations."""
+def _promised(snapshot: PoolSnapshot, leaving: Sequence[Moving], standing: turn_plan.Standing) -> dict[str, int]:
+    """Bytes that moves not yet ended, of this turn and of others, will take on their destinations."""
     sizes = {vm.uuid: placement.comfortable(vm) for vm in snapshot.vms}
-    promised: dict[str, int] = {}
+    promised = dict(standing.beside.promised)
     for step, act in leaving:
         if not step.settled:
             promised[act.to.uuid] = promised.get(act.to.uuid, 0) + sizes.get(act.vm.uuid, 0)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from services.planner import turn_graph
+from services.planner import pacing, turn_graph
 from shared.domain import acts, facts
 from shared.domain.book import Book, Return, is_back
 from shared.domain.model import HA
@@ -52,12 +52,13 @@ def waiting(run: Run) -> Iterator[Step]:
         if turn.id == "t00" and run.cancel:
             continue
         for step in turn.steps.values():
-            if step.state is StepState.WAITING and all(_met(turn, need.step) for need in step.needs):
+            if step.state is StepState.WAITING and all(_met(run, need.step) for need in step.needs):
                 yield step
 
 
-def _met(turn: Turn, id: str) -> bool:
-    needed = turn.steps.get(id)
+def _met(run: Run, id: str) -> bool:
+    """Whether what a step needs has ended; a step of a turn that is closed has."""
+    needed = run.step(id)
     return needed is None or needed.settled
 
 
@@ -112,10 +113,15 @@ def _never_changed(run: Run, act: acts.RestorePoolSetting) -> bool:
 
 
 class _Room:
-    """How many migrations may still begin, per source and destination. Lives for one decision."""
+    """What may still begin beside what is under way: migrations per source and destination, one installation, so many
+    hosts away. Lives for one decision."""
 
     def __init__(self, run: Run) -> None:
         self.policy = run.policy
+        self.master_away = pacing.master_away(run)
+        self.installing = pacing.installing(run)
+        self.away = {turn.host.uuid for turn in pacing.away(run) if turn.host}
+        self.max_away = run.forecast.max_away if run.forecast else 1
         moving = [
             step.act for step in run.steps() if isinstance(step.act, acts.MigrateVM) and step.state is StepState.ORDERED
         ]
@@ -124,8 +130,17 @@ class _Room:
 
     def takes(self, act: acts.Act) -> bool:
         """Whether an act may begin now; counts it if so."""
-        if not isinstance(act, acts.MigrateVM):
-            return True
+        if isinstance(act, acts.MigrateVM):
+            return not self.master_away and self._moves(act)
+        if isinstance(act, acts.InstallUpdates):
+            free, self.installing = not self.installing, True
+            return free
+        if isinstance(act, acts.RebootHost):
+            self.away.add(act.host.uuid)
+            return len(self.away) <= self.max_away
+        return True
+
+    def _moves(self, act: acts.MigrateVM) -> bool:
         if self.leaving[act.away_from.uuid] >= self.policy.migrations_per_source:
             return False
         if self.arriving[act.to.uuid] >= self.policy.migrations_per_destination:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from services.planner import placement
+from services.planner.beside import Beside
 from shared.domain import acts, facts
 from shared.domain.model import Host, Package, PoolSnapshot
 from shared.domain.names import Named, step_id
@@ -17,13 +18,20 @@ class Graph:
     """The steps of one turn, numbered as they are added. Lives for one call."""
 
     def __init__(
-        self, turn: str, snapshot: PoolSnapshot, host: Host, homes: Mapping[str, facts.Home], policy: Policy
+        self,
+        turn: str,
+        snapshot: PoolSnapshot,
+        host: Host,
+        homes: Mapping[str, facts.Home],
+        policy: Policy,
+        beside: Beside,
     ) -> None:
         self.turn = turn
         self.snapshot = snapshot
         self.host = host
         self.homes = homes
         self.policy = policy
+        self.beside = beside
         self.number = 1
         self.planned: list[facts.StepPlanned] = []
 
@@ -42,13 +50,17 @@ class Graph:
     def steps(self, moves: Sequence[placement.Move]) -> tuple[facts.StepPlanned, ...]:
         host, name = self.host.named, self.host.name
         disabled = self.add(
-            acts.DisableHost(host), f"No VM may come to {name} any more.", (step_id(self.turn, 1), "the plan is fresh")
+            acts.DisableHost(host),
+            f"No VM may come to {name} any more.",
+            (step_id(self.turn, 1), "the plan is fresh"),
+            *((step, f"it brings a VM to {name}") for step in self.beside.arriving.get(host.uuid, ())),
         )
         left = [self._away(move, disabled) for move in moves]
         empty = self.add(
             acts.EvacuateRest(host, self.policy.migration_network),
             f"See that {name} is empty, and move what appeared meanwhile.",
             *((step, f"frees {_gib(move.memory)} on {name}") for step, move in zip(left, moves, strict=True)),
+            *((one.step, f"frees {_gib(one.size)} on {name}") for one in self.beside.leaving.get(host.uuid, ())),
             (disabled, "nothing new arrives"),
         )
         back = self._patched_and_back(host, empty)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from services.planner import blockers, estimate, placement, selection
+from services.planner.beside import Beside
 from services.planner.turn_graph import Graph
 from shared.domain import facts
-from shared.domain.model import Host, PoolSnapshot
+from shared.domain.model import VM, Host, PoolSnapshot
 from shared.domain.names import Named
 from shared.domain.policy import Policy
 
@@ -26,11 +27,14 @@ class TurnPlan:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a turn must know beside its snapshot: homes as noted, VMs that could not go home, hosts done already."""
+    """What a turn must know beside its snapshot: homes as noted, VMs that could not go home, hosts done already, hosts
+    whose turns are to come, in their order, and what other open turns will still do."""
 
     homes: Mapping[str, facts.Home]
     stranded: frozenset[str]
     done: frozenset[str]
+    coming: tuple[str, ...] = ()
+    beside: Beside = field(default_factory=Beside)
 
 
 def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Standing, policy: Policy) -> TurnPlan:
@@ -51,7 +55,7 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
     )
     if stops:
         return TurnPlan((), fresh, stops, 0.0)
-    steps = Graph(turn, snapshot, here, known, policy).steps(found.moves)
+    steps = Graph(turn, snapshot, here, known, policy, standing.beside).steps(found.moves)
     return TurnPlan(steps, fresh, (), estimate.of_turn(found.moves, installs=policy.updates and bool(here.updates)))
 
 
@@ -64,38 +68,60 @@ def _in_the_way(snapshot: PoolSnapshot, here: Host) -> list[facts.Blocker]:
 def new_homes(snapshot: PoolSnapshot, here: Host, standing: Standing) -> tuple[facts.Home, ...]:
     """Homes of VMs on this host that are seen for the first time, or that their owners moved here.
 
-    A VM that could not go home keeps the home it has.
+    A VM that could not go home keeps the home it has, and so does one that is about to.
     """
+    going = _going(here, standing)
     return tuple(
         facts.Home(vm=vm.named, host=here.named)
         for vm in snapshot.resident(here.uuid)
         if vm.uuid not in standing.stranded
+        and vm.uuid not in going
         and (vm.uuid not in standing.homes or standing.homes[vm.uuid].host.uuid != here.uuid)
     )
+
+
+def _going(here: Host, standing: Standing) -> frozenset[str]:
+    """VMs that a step of another turn takes away from a host."""
+    return frozenset(one.vm for one in standing.beside.leaving.get(here.uuid, ()))
 
 
 def _placed_home_aware(
     snapshot: PoolSnapshot, here: Host, known: Mapping[str, facts.Home], standing: Standing, policy: Policy
 ) -> placement.Placement:
-    """VMs whose home is another host that is done go straight there; the others are placed."""
-    newest = standing.done
-    bound = {stop.vm.uuid for stop in blockers.of_vms(snapshot, here) if stop.vm}
+    """VMs whose home is another host that is done go straight there; the others are placed. Those that another turn
+    takes home are left to it."""
+    bound = {stop.vm.uuid for stop in blockers.of_vms(snapshot, here) if stop.vm} | _going(here, standing)
     vms = [vm for vm in snapshot.resident(here.uuid) if vm.uuid not in bound]
     straight: list[placement.Move] = []
-    promised: dict[str, int] = {}
+    promised = dict(standing.beside.promised)
     for vm in vms:
         home = snapshot.host(known[vm.uuid].host.uuid)
         if home is None or home.uuid == here.uuid or home.uuid not in standing.done:
             continue
-        if placement.obstacle(snapshot, vm, here, home, newest) or _left(snapshot, home, promised) < vm.footprint:
+        room = snapshot.free(home) - promised.get(home.uuid, 0)
+        if room < vm.footprint or placement.obstacle(snapshot, vm, here, home, standing.done):
             continue
         promised[home.uuid] = promised.get(home.uuid, 0) + placement.comfortable(vm)
         straight.append(placement.Move(vm, home, placement.comfortable(vm)))
     gone = {move.vm.uuid for move in straight}
-    conditions = placement.Conditions(newest=newest, promised=promised, squeeze=policy.squeeze)
-    rest = placement.place(snapshot, here, [vm for vm in vms if vm.uuid not in gone], conditions)
+    left = [vm for vm in vms if vm.uuid not in gone]
+    rest = placement.place(snapshot, here, left, conditions(standing, policy, left, promised))
     return placement.Placement((*straight, *rest.moves), rest.short)
 
 
-def _left(snapshot: PoolSnapshot, host: Host, promised: Mapping[str, int]) -> int:
-    return snapshot.free(host) - promised.get(host.uuid, 0)
+SOON = 3
+"""So many hosts whose turns come next are avoided as destinations: they may be emptied while this one is away."""
+
+
+def conditions(
+    standing: Standing, policy: Policy, vms: Sequence[VM], promised: Mapping[str, int]
+) -> placement.Conditions:
+    """What holds for a placement beside the snapshot."""
+    soon = frozenset(standing.coming[:SOON])
+    return placement.Conditions(
+        closed=standing.beside.closed,
+        newest=standing.done,
+        promised=promised,
+        avoid={vm.uuid: soon for vm in vms},
+        squeeze=policy.squeeze,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from services.planner import cancelling, pacing, preparing, replanning, stepping, turn_plan
+from services.planner import beside, cancelling, pacing, preparing, replanning, stepping, turn_plan
 from services.planner.view import Said, View
 from shared.domain import acts, facts
 from shared.domain.model import PoolSnapshot
@@ -54,13 +54,21 @@ def plan_turns(view: View) -> Said | None:
 
 
 def _planned_turn(view: View, turn: Turn, host: Named, survey: Step, snapshot: PoolSnapshot) -> Said:
-    plan = turn_plan.steps_of_turn(snapshot, turn.id, host, _standing(view), view.run.policy)
+    if beside.outdated(view.run, survey):
+        again = facts.StepsReopened(
+            **view.ids, turn=turn.id, steps=(survey.id,), because="Another turn has ended since."
+        )
+        return Said((again,), sentence=f"The pool is looked at again for {host.name}: another turn has ended since.")
+    snapshot = beside.brought_up(view.run, turn.id, snapshot, since=survey.ordered_at)
+    plan = turn_plan.steps_of_turn(snapshot, turn.id, host, _standing(view, turn, snapshot), view.run.policy)
     if plan.idle:
         sentence = f"{host.name} is left alone: nothing is waiting for it any more."
         ended = facts.TurnEnded(**view.ids, turn=turn.id, host=host, outcome="left_alone", sentence=sentence)
         return Said((ended,), sentence=sentence)
     if plan.blockers:
         because = " ".join(stop.sentence for stop in plan.blockers[:5])
+        if others := _others(view, turn):
+            return Said(sentence=f"{because} It is tried again when {others} is done.")
         if any(stop.code in PASSING for stop in plan.blockers) and view.now < turn.begun_at + PASSES_WITHIN:
             return _looked_at_again(view, turn, survey, because)
         held = facts.RunHeld(**view.ids, because=because, step=survey.id, who_can_help="the owners of these VMs")
@@ -75,6 +83,11 @@ def _planned_turn(view: View, turn: Turn, host: Named, survey: Step, snapshot: P
         seconds=plan.seconds,
     )
     return Said((planned,), sentence=f"The turn of {host.name} is planned: {len(plan.steps)} steps.")
+
+
+def _others(view: View, turn: Turn) -> str:
+    """The names of hosts in another open turn."""
+    return ", ".join(one.host.name for one in view.run.turns.values() if one.host and one.id != turn.id)
 
 
 def _looked_at_again(view: View, turn: Turn, survey: Step, because: str) -> Said:
@@ -106,7 +119,8 @@ def replan(view: View) -> Said | None:
 
 
 def _replanned(view: View, turn: Turn, host: Named, survey: Step, snapshot: PoolSnapshot) -> Said | None:
-    plan = replanning.moves_again(snapshot, turn, host, survey.id, _standing(view), view.run.policy)
+    snapshot = beside.brought_up(view.run, turn.id, snapshot, since=survey.ordered_at)
+    plan = replanning.moves_again(snapshot, turn, host, survey.id, _standing(view, turn, snapshot), view.run.policy)
     if plan.blockers:
         because = " ".join(stop.sentence for stop in plan.blockers[:5])
         if any(stop.code in PASSING for stop in plan.blockers) and view.now < turn.begun_at + PASSES_WITHIN:
@@ -127,8 +141,15 @@ def _replanned(view: View, turn: Turn, host: Named, survey: Step, snapshot: Pool
     return Said(tuple(said), sentence=because)
 
 
-def _standing(view: View) -> turn_plan.Standing:
-    return turn_plan.Standing(view.run.homes, frozenset(view.run.stranded), view.hosts_done)
+def _standing(view: View, turn: Turn, snapshot: PoolSnapshot) -> turn_plan.Standing:
+    run = view.run
+    return turn_plan.Standing(
+        run.homes,
+        frozenset(run.stranded),
+        view.hosts_done | pacing.hosts_back(run),
+        pacing.coming(run),
+        beside.of_turn(run, turn.id, snapshot),
+    )
 
 
 def end_turns(view: View) -> Said | None:

@@ -84,12 +84,13 @@ class DisableHost:
 
 @dataclass(frozen=True, slots=True)
 class MigrateVM:
-    """Move a running VM to a host. `purpose`: `empty` (away from a host in its turn) or `home` (back again)."""
+    """Move a running VM to a host. `purpose`: `empty` (away from a host in its turn), `room` (from a host that needs
+    the room for another), `home` (back again), or `level` (so that the hosts end with an even load)."""
 
     vm: Named
     to: Named
     away_from: Named
-    purpose: Literal["empty", "home"] = "empty"
+    purpose: Literal["empty", "room", "home", "level"] = "empty"
     network: str = ""
     kind: Literal["migrate_vm"] = "migrate_vm"
 

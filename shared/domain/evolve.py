@@ -252,6 +252,7 @@ def _turn_ended(run: Run, fact: facts.Fact, at: float) -> Run:
         steps=sum(1 for step in turn.steps.values() if step.state is StepState.SUCCEEDED),
         last_boot=_last_boot(turn),
         warnings=fact.warnings,
+        ended_at=at,
     )
     stranded = {**run.stranded, **_stranded(turn)}
     turns = {id: other for id, other in run.turns.items() if id != turn.id}

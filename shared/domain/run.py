@@ -123,6 +123,7 @@ class Closed:
     steps: int
     last_boot: float = 0.0
     warnings: tuple[str, ...] = ()
+    ended_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
