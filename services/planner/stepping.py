@@ -10,7 +10,7 @@ from services.planner import pacing, turn_graph
 from shared.domain import acts, facts
 from shared.domain.book import Book, Return, is_back
 from shared.domain.model import HA
-from shared.domain.names import Named, step_id
+from shared.domain.names import Named, step_id, turn_of
 from shared.domain.policy import Policy
 from shared.domain.run import RESTORATION, Run, RunState, Step, StepState, Turn
 
@@ -29,21 +29,33 @@ class Ready:
 
 def ready(run: Run, book: Book, now: float) -> Ready:
     """Order every step whose needs are settled, within the limits of the policy."""
-    if run.state in (RunState.PAUSED, RunState.HELD):
-        return Ready(sentence=_standing_still(run))
+    still = _standing_still(run) if run.state in (RunState.PAUSED, RunState.HELD) else ""
+    goes_on = _finished_all_the_same(run) if still else frozenset(run.turns)
     ids = {"pool": run.pool, "run": run.id}
     room = _Room(run)
     found: list[facts.RunFact] = []
     wakes: list[float] = []
     for step in waiting(run):
+        if turn_of(step.id) not in goes_on:
+            continue
         due = earliest(run, step)
         if due > now:
             wakes.append(due)
         elif room.takes(step.act):
             found.append(_ordered(run, step, now, ids))
     if found:
-        return Ready(tuple(found), sentence=_sentence(run, book, now) or "Steps are ordered.")
-    return Ready(sentence=_sentence(run, book, now), wake_at=min(wakes, default=None))
+        return Ready(tuple(found), sentence=still or _sentence(run, book, now) or "Steps are ordered.")
+    return Ready(sentence=still or _sentence(run, book, now), wake_at=min(wakes, default=None))
+
+
+def _finished_all_the_same(run: Run) -> frozenset[str]:
+    """Turns that go on although the run is held at a step of another: those whose host is updated already, so that no
+    host is left empty and no VM away because of a neighbour. A pause, or a hold for the pool's own sake, stops all."""
+    if run.state is not RunState.HELD or run.hold is None or run.hold.step is None:
+        return frozenset()
+    held = turn_of(run.hold.step)
+    past = (turn.id for turn in run.turns.values() if turn.host and any(s.attempt for s in turn.of_kind("reboot_host")))
+    return frozenset(past) - {held}
 
 
 def waiting(run: Run) -> Iterator[Step]:
