@@ -30,10 +30,21 @@ class _Host:
     up: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the run's policy promised beyond the rest: how many hosts may be away at once, whether every VM is home at
+    the end, and which VMs, by name, may be stopped on the way."""
+
+    max_away: int = 1
+    home: bool = True
+    may_stop: frozenset[str] = frozenset()
+
+
 @dataclass(slots=True)
 class _World:
     """The pool as the journal tells it up to a line, and what was wrong so far."""
 
+    promise: Promise = field(default_factory=Promise)
     hosts: dict[str, _Host] = field(default_factory=dict)
     homes: dict[str, str | None] = field(default_factory=dict)
     at: dict[str, str | None] = field(default_factory=dict)
@@ -48,9 +59,9 @@ class _World:
         self.wrong.append(f"At {float(line.get('t', 0.0)):.0f} s {sentence}.")
 
 
-def violations(lines: Iterable[Line]) -> list[str]:
-    """Everything in a journal that breaks the demo's promise, one sentence each; empty when all is well."""
-    world = _World()
+def violations(lines: Iterable[Line], promise: Promise | None = None) -> list[str]:
+    """Everything in a journal that breaks the demo's promise, or another, one sentence each; empty when all is well."""
+    world = _World(promise or Promise())
     for line in lines:
         rule = _RULES.get(str(line.get("kind")))
         if rule is not None:
@@ -128,7 +139,8 @@ def _rebooting(world: _World, line: Line, name: str, host: _Host) -> None:
     masters = [other for other, one in world.hosts.items() if one.master]
     if not host.master and any(not world.hosts[master].reboots for master in masters):
         world.fault(line, f"{name} was rebooted before the master {masters[0]}")
-    if away := sorted(other for other, one in world.hosts.items() if not one.up):
+    away = sorted(other for other, one in world.hosts.items() if not one.up)
+    if len(away) >= world.promise.max_away:
         world.fault(line, f"{name} was rebooted while {', '.join(away)} was away")
     host.up = False
 
@@ -137,7 +149,7 @@ def _vm(world: _World, line: Line) -> None:
     name, state, host = str(line["vm"]), str(line.get("state")), line.get("host")
     if name not in world.states:
         world.homes[name], world.began[name] = host, state
-    elif state != world.states[name] and world.began[name] == "running":
+    elif state != world.states[name] and world.began[name] == "running" and name not in world.promise.may_stop:
         world.fault(line, f"{name} became {state} ({line.get('cause', 'no cause')})")
     if line.get("cause") == "reboot_script":
         world.fault(line, f"the reboot's own script had to deal with {name}")
@@ -176,7 +188,7 @@ def _at_the_end(world: _World) -> list[str]:
         if not host.up or not host.enabled:
             wrong.append(f"{name} is {'disabled' if host.up else 'away'} at the end.")
     for vm, home in world.homes.items():
-        if world.at[vm] != home:
+        if world.promise.home and world.at[vm] != home:
             wrong.append(f"{vm} is on {world.at[vm]} at the end and began on {home}.")
         if world.states[vm] != world.began[vm]:
             wrong.append(f"{vm} is {world.states[vm]} at the end and was {world.began[vm]}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from services.planner import blockers, estimate, placement, selection
+from services.planner import blockers, estimate, limits, placement, selection
 from shared.domain import facts
 from shared.domain.model import Host, Package, PoolSettings, PoolSnapshot
 from shared.domain.names import Named, turn_id
@@ -23,6 +23,7 @@ def forecast(snapshot: PoolSnapshot, policy: Policy) -> facts.Forecast:
         stops += [*blockers.of_vms(snapshot, host), *(blockers.of_short(snapshot, host, one) for one in found.short)]
         turns.append(_forecast_turn(turn_id(number), host, host.uuid == snapshot.master, found, policy))
         done.add(host.uuid)
+    allowed = limits.resolved(policy, snapshot)
     left = tuple(host.named for host in snapshot.hosts if host not in hosts)
     seconds = sum(turn.seconds for turn in turns)
     unique = tuple({(stop.sentence): stop for stop in stops}.values())
@@ -31,11 +32,13 @@ def forecast(snapshot: PoolSnapshot, policy: Policy) -> facts.Forecast:
         turns=tuple(turns),
         left_alone=left,
         blockers=unique,
-        warnings=tuple(blockers.warnings(snapshot)) if hosts else (),
+        warnings=(*allowed.because, *blockers.warnings(snapshot)) if hosts else (),
         settings=tuple(_setting_sentences(snapshot.settings)) if hosts else (),
         seconds=seconds,
         digest=_digest(turns, unique),
         sentence=_forecast_sentence(snapshot, turns, left, unique, seconds),
+        max_away=allowed.max_away,
+        empty_ahead=allowed.empty_ahead,
     )
 
 

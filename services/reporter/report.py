@@ -74,7 +74,7 @@ class Move:
     vm: Named
     source: Named
     destination: Named | None
-    purpose: Literal["empty", "home", "sweep"]
+    purpose: Literal["empty", "room", "home", "level", "sweep"]
     state: MoveState
     started_at: float | None
     ended_at: float | None

@@ -15,6 +15,9 @@ from shared.domain.names import Name
 
 Minutes = Annotated[float, Field(gt=0, le=7 * 24 * 60)]
 Few = Annotated[int, Field(ge=1, le=100)]
+Share = Annotated[str, Field(pattern=r"^(100|[1-9]?[0-9])%$")]
+Amount = Few | Share
+"""So many hosts, or a share of the pool's hosts such as "25%"."""
 
 Strategy = Literal["migrate", "migrate_with_storage", "suspend", "shutdown", "skip_host", "block", "ask"]
 
@@ -45,11 +48,13 @@ class Policy(BaseModel):
     order: tuple[Name, ...] = ()
     """These hosts first, after the master, in this order."""
 
-    max_away: Few = 1
-    """How many hosts may reboot at once."""
+    max_away: Amount = 1
+    """How many hosts may be away at once, from their reboot's order until they are back; a number, or a share of the
+    pool's hosts ("25%"). Lowered, and said so, where memory does not allow it."""
 
-    empty_ahead: Annotated[int, Field(ge=0, le=100)] = 0
-    """How many hosts may be emptied while another is away."""
+    empty_ahead: Annotated[int, Field(ge=0, le=100)] | Share | None = None
+    """How many hosts more may be emptied and installed while others are away, once the master and the first member
+    after it are back. Left out: none below 4 hosts, else one."""
 
     squeeze: bool = False
     """Whether guests may be squeezed to their dynamic minimum for want of room."""
@@ -105,8 +110,6 @@ SUPPORTED: Mapping[str, frozenset[Any]] = {
     "only": frozenset({()}),
     "skip": frozenset({()}),
     "order": frozenset({()}),
-    "max_away": frozenset({1}),
-    "empty_ahead": frozenset({0}),
     "approval": frozenset({"none"}),
     "window": frozenset({""}),
 }

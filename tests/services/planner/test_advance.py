@@ -487,11 +487,11 @@ def test_guests_are_not_squeezed_unless_the_owner_says_so() -> None:
 def test_what_a_policy_asks_and_rota_cannot_do_is_refused() -> None:
     """Never ignored: the sentence names the field."""
     play = Play(pool())
-    answer = play.order(commands.StartRun(pool="lab", policy={"max_away": 4}))
+    answer = play.order(commands.StartRun(pool="lab", policy={"install": "pool_first"}))
 
     (refused,) = answer.facts
     assert isinstance(refused, facts.RunRefused)
-    assert "max_away" in refused.because
+    assert "install" in refused.because
 
 
 def test_what_an_order_asks_and_rota_cannot_do_is_refused() -> None:

@@ -76,7 +76,7 @@ def test_a_schedule_outlives_every_scheduler() -> None:
         ({"missed": "sometimes"}, "'skip' or 'run_late'"),
         ({"late_hours": -1.0}, "greater than 0"),
         ({"policy": {"max_awya": 1}}, "max_awya"),
-        ({"policy": {"mode": "stay"}}, "Pool lab: The policy asks for mode = 'stay', which Rota cannot do yet"),
+        ({"policy": {"install": "pool_first"}}, "asks for install = 'pool_first', which Rota cannot do"),
         ({"policy": {"strategies": {f"vm{n}": "block" for n in range(5000)}}}, "too large"),
         ({"schedule": "Nightly Run"}, "cannot be a schedule's key"),
         ({"schedule": "filed"}, "stands in rota.toml, which counts; change it there"),
