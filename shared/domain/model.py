@@ -41,7 +41,14 @@ class Host:
 
     `attached` are the uuids of SRs whose PBD is attached, `detached` those whose PBD is not; `networks` the uuids of
     networks it has a PIF on. `updates` is None where the updater could not be asked, and `updates_unknown_because` says
-    why."""
+    why.
+
+    `reboot_pending`: Xen or the kernel that is installed does not run; `toolstack_pending`: an xapi that is installed
+    does not run. `cpu_features` is `cpu_info.features_hvm`, hexadecimal words with dashes. `clock_offset` are the
+    seconds that its clock is before ours, None where it was not asked; `disk_free` bytes on its root disk (None: it
+    could not be told); `networks_with_ip` the networks it has an address on. `ahead`: it was updated before its master,
+    which does not let it in until it is updated too. `control_domain_disks` are names of disks that its control domain
+    holds, as a backup does; `tasks_of_others` the names of tasks on it that are not of this run."""
 
     uuid: str
     name: str
@@ -60,6 +67,15 @@ class Host:
     networks: tuple[str, ...] = ()
     cpu_vendor: str = ""
     reboot_pending: bool = False
+    toolstack_pending: bool = False
+    cpu_features: str = ""
+    tags: tuple[str, ...] = ()
+    clock_offset: float | None = None
+    disk_free: int | None = None
+    networks_with_ip: tuple[str, ...] = ()
+    ahead: bool = False
+    control_domain_disks: tuple[str, ...] = ()
+    tasks_of_others: tuple[str, ...] = ()
 
     @property
     def named(self) -> Named:
@@ -77,10 +93,41 @@ class Evacuation:
 
 
 @dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk of a VM. `size` is its virtual size in bytes; `cbt` whether changed blocks are tracked; `on_boot` is
+    `persist` or `reset`; `snapshots` how many it has; `shared` whether its SR is."""
+
+    uuid: str
+    name: str
+    sr: str
+    size: int
+    cbt: bool = False
+    on_boot: str = "persist"
+    snapshots: int = 0
+    shared: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Disc:
+    """An image in a VM's drive: the image and its SR, and the drive it is in (the VBD's uuid)."""
+
+    uuid: str
+    name: str
+    sr: str
+    drive: str
+    shared: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class VM:
     """A VM. `host` is the uuid of the host it is resident on, None when halted or suspended; `power_state` is
     XAPI's word in lower case; `memory` is what it needs on a destination: dynamic_min (static_max for pv_in_pvh);
-    `memory_now` what it has; `srs` and `networks` the uuids of what it needs attached."""
+    `memory_now` what it has; `memory_max` its dynamic_max; `srs` and `networks` the uuids of what it needs attached.
+
+    `operations` are XAPI's words for what is done with it now; `devices` those of `pci`, `vgpu`, `vusb` and `sriov`
+    that bind it; `tools` whether its guest tools report; `cpu_features` what it saw at its boot (None of a halted one);
+    `appliance` (name), `start_order` and `start_delay` (seconds) how it starts with others; `suspend_sr` where its
+    memory is kept when it is suspended; `wishes` its other_config keys that begin with `rota.`."""
 
     uuid: str
     name: str
@@ -96,6 +143,19 @@ class VM:
     prevents: Evacuation | None = None
     strategy: str = ""
     group: str = ""
+    memory_max: int = 0
+    operations: tuple[str, ...] = ()
+    tools: bool = True
+    devices: tuple[str, ...] = ()
+    disks: tuple[Disk, ...] = ()
+    discs: tuple[Disc, ...] = ()
+    cpu_features: str = ""
+    appliance: str = ""
+    start_order: int = 0
+    start_delay: int = 0
+    suspend_sr: str = ""
+    auto_poweron: bool = False
+    wishes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def named(self) -> Named:
@@ -110,12 +170,15 @@ class VM:
 
 @dataclass(frozen=True, slots=True)
 class SR:
-    """A storage repository."""
+    """A storage repository. `free` is its physical size less what is used, bytes (None: it does not say, as for ISOs);
+    `holds` what it is for, XAPI's content_type: `user`, `iso`."""
 
     uuid: str
     name: str
     type: str
     shared: bool
+    free: int | None = None
+    holds: str = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +206,8 @@ class PoolSettings:
 
 @dataclass(frozen=True, slots=True)
 class PoolSnapshot:
-    """One consistent reading of a pool. `taken_at` is pool time."""
+    """One consistent reading of a pool. `taken_at` is pool time. `rota_vms` are the VMs that Rota and its bus run in,
+    `needed_vms` those that they need, by uuid: none of them is ever stopped."""
 
     uuid: str
     name: str
@@ -154,6 +218,8 @@ class PoolSnapshot:
     networks: tuple[Named, ...]
     settings: PoolSettings
     taken_at: float
+    rota_vms: tuple[str, ...] = ()
+    needed_vms: tuple[str, ...] = ()
 
     def host(self, uuid: str) -> Host | None:
         """The host with this uuid, or None."""

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from shared.domain.errors import Unreadable
 from shared.domain.model import HA, SR, VM, Host, PoolSettings, PoolSnapshot, Versions
 from shared.domain.names import Named
-
-Record = Mapping[str, Any]
-Records = Mapping[str, Mapping[str, Record]]
-"""Records by class (lower case, as events name them) and ref."""
+from shared.xapi import belongings
+from shared.xapi.belongings import Record as Record
+from shared.xapi.belongings import Records as Records
 
 NULL = "OpaqueRef:NULL"
 LONGEST_NAME = 400
@@ -34,7 +32,12 @@ SURVEY_CLASSES = (
     "sr",
     "network",
     "vm_group",
+    "vm_appliance",
+    "task",
 )
+
+PARAVIRTUAL = frozenset({"pv", "pvh", "pv_in_pvh"})
+"""Types of guest that never lack a feature, tools or not (xen-api xapi_vm_lifecycle.ml)."""
 
 NOTES = "rota:"
 """What keys of a pool's other_config begin with that a Rota wrote."""
@@ -83,6 +86,22 @@ def host(records: Records, ref: str) -> Host:
         detached=tuple(sorted(sr for sr, attached in srs.items() if not attached)),
         networks=_networks_of_host(records, ref),
         cpu_vendor=str(record["cpu_info"].get("vendor", "")),
+        cpu_features=str(record["cpu_info"].get("features_hvm", "")),
+        tags=tuple(sorted(record.get("tags", ()))),
+        networks_with_ip=_networks_with_ip(records, ref),
+        control_domain_disks=_held_by_control_domain(records, ref),
+    )
+
+
+def _held_by_control_domain(records: Records, host_ref: str) -> tuple[str, ...]:
+    """Names of disks that a host's control domain holds."""
+    return tuple(
+        sorted(
+            name
+            for record in _all(records, "vm")
+            if record["is_control_domain"] and record["resident_on"] == host_ref
+            for name in belongings.held_by(records, record)
+        )
     )
 
 
@@ -114,6 +133,19 @@ def vm(records: Records, record: Record) -> VM:
         blocked_operations=dict(record["blocked_operations"]),
         strategy=strategy(record),
         group=_group(records, record),
+        memory_max=int(record["memory_dynamic_max"]),
+        operations=tuple(sorted(set(record["current_operations"].values()))),
+        tools=kind in PARAVIRTUAL or record.get("guest_metrics", "") != NULL,
+        devices=belongings.devices(records, record),
+        disks=belongings.disks(records, record),
+        discs=belongings.discs(records, record),
+        cpu_features=str(record.get("last_boot_CPU_flags", {}).get("features", "")),
+        appliance=_name_of(records, "vm_appliance", record.get("appliance", NULL)),
+        start_order=int(record.get("order", 0)),
+        start_delay=int(record.get("start_delay", 0)),
+        suspend_sr=_uuid(records, "sr", record.get("suspend_SR", NULL)) or "",
+        auto_poweron=record["other_config"].get("auto_poweron") == "true",
+        wishes=belongings.wishes(record),
     )
 
 
@@ -222,7 +254,20 @@ def pool_name(pool: Record, master: Record) -> str:
 
 
 def _sr(record: Record) -> SR:
-    return SR(record["uuid"], named(record).name, record["type"], bool(record["shared"]))
+    size = int(record.get("physical_size", 0))
+    return SR(
+        uuid=record["uuid"],
+        name=named(record).name,
+        type=record["type"],
+        shared=bool(record["shared"]),
+        free=max(0, size - int(record.get("physical_utilisation", 0))) if size > 0 else None,
+        holds=str(record.get("content_type", "user")),
+    )
+
+
+def _name_of(records: Records, class_: str, ref: str) -> str:
+    record = records.get(class_, {}).get(ref)
+    return "" if record is None else named(record).name
 
 
 def _seconds(text: str | None) -> float | None:
@@ -246,6 +291,12 @@ def _networks_of_host(records: Records, host: str) -> tuple[str, ...]:
     """Networks of PIFs that are not a part of a bond (a bond's own PIF carries its network)."""
     pifs = (pif for pif in _all(records, "pif") if pif["host"] == host and pif["bond_slave_of"] in (NULL, ""))
     return _uuids(records, "network", (pif["network"] for pif in pifs))
+
+
+def _networks_with_ip(records: Records, host: str) -> tuple[str, ...]:
+    """Networks that a host has an address on, so that a migration can go through them (xen-api: INTERFACE_HAS_NO_IP)."""
+    pifs = (pif for pif in _all(records, "pif") if pif["host"] == host and (pif.get("IP") or any(pif.get("IPv6", ()))))
+    return _uuids(records, "network", (pif["network"] for pif in pifs if pif.get("currently_attached", True)))
 
 
 def _srs_of(records: Records, vm: Record) -> tuple[str, ...]:
