@@ -47,7 +47,7 @@ def turned_back_host(run: Run, host: Named, because: str) -> tuple[facts.TurnTur
 
 def sentences(run: Run, *, now: bool) -> tuple[str, ...]:
     """What a cancel means, a sentence for each host concerned and one for the rest."""
-    said = [_sentence(turn, turn.host, now=now) for turn in run.turns.values() if turn.host]
+    said = [_sentence(run, turn, turn.host, now=now) for turn in run.turns.values() if turn.host]
     left = _not_begun(run)
     if left:
         said.append(f"No turn begins any more: {', '.join(left)} stay as they are.")
@@ -59,7 +59,14 @@ def _not_begun(run: Run) -> list[str]:
     return [turn.host.name for turn in run.forecast.turns if turn.turn not in begun] if run.forecast else []
 
 
-def _sentence(turn: Turn, host: Named, *, now: bool) -> str:
+def _on_newer(run: Run, turn: Turn) -> list[str]:
+    """VMs that have left for hosts that are updated in this run, by name."""
+    done = {closed.host.uuid for closed in run.closed if closed.host and closed.outcome == "done"}
+    moves = (step.act for step in turn.of_kind("migrate_vm") if step.attempt)
+    return sorted(act.vm.name for act in moves if isinstance(act, acts.MigrateVM) and act.to.uuid in done)
+
+
+def _sentence(run: Run, turn: Turn, host: Named, *, now: bool) -> str:
     minutes = max(1, round(turn.estimate / 60))
     if not now:
         return f"{host.name} is in its turn, which is finished first (about {minutes} minutes from its begin)."
@@ -69,7 +76,12 @@ def _sentence(turn: Turn, host: Named, *, now: bool) -> str:
             f" (about {minutes} minutes from its begin)."
         )
     if any(step.attempt for step in turn.of_kind("migrate_vm")):
-        return f"{host.name} is being emptied: moves under way end, then it is enabled and its VMs go home."
+        back = f"{host.name} is being emptied: moves under way end, then it is enabled and its VMs go home."
+        if newer := _on_newer(run, turn):
+            names = ", ".join(newer[:10]) + (f" and {len(newer) - 10} more" if len(newer) > 10 else "")
+            back += f" {names} went to hosts that are updated already and, where versions differ, stay there until"
+            back += f" {host.name} is updated."
+        return back
     return f"{host.name} has not lost a VM yet: it is enabled again."
 
 

@@ -290,11 +290,12 @@ def differences(run: Run, turn: str, steps: Sequence[facts.StepPlanned]) -> tupl
 
 
 def turn_warnings(turn: Turn) -> tuple[str, ...]:
-    """The sentences of steps that were given up and left out."""
+    """The sentences of steps that were given up and left out. Of a turn that went back only those that were tried: what
+    it had planned was dropped on purpose, but a VM that could not go home is named."""
     return tuple(
         step.because
         for step in turn.steps.values()
-        if step.state is StepState.SKIPPED and step.if_it_fails == "warn" and not turn.turned_back
+        if step.state is StepState.SKIPPED and step.if_it_fails == "warn" and (step.attempt or not turn.turned_back)
     )
 
 

@@ -188,3 +188,28 @@ def test_another_master_holds_the_run_once() -> None:
     play.world = replace(play.world, master="host-porthos")
     play.order(commands.ResumeRun(pool="lab", run=play.run.id), given())
     assert play.play().run.outcome == "succeeded_with_warnings"
+
+
+def test_a_vm_that_may_not_go_home_to_an_older_host_is_named_before_and_after() -> None:
+    """Cancelled while the second host is emptied onto the first, which is updated: the pool refuses the way home."""
+
+    def refuses(play: Play, command: commands.DoStep) -> facts.StepFact | None:
+        act = command.act
+        if isinstance(act, acts.MigrateVM) and act.purpose == "home" and act.to.name == "aramis":
+            return failed(command, f"{act.vm.name} could not be moved to aramis: versions differ.", again_after=None)
+        return None
+
+    play = Play(pool(), trouble=refuses).start()
+    while not any(_leaves(act, "aramis") for act in play.done):
+        play.step()
+    play.cancel(now=True)
+    (cancelling,) = [fact for fact, _ in play.journal if isinstance(fact, facts.RunCancelling)]
+    play.play()
+
+    gone = next(one.name for one in play.world.vms if one.name.startswith("aramis") and one.host != "host-aramis")
+    assert any(f"{gone} went to hosts that are updated already" in sentence for sentence in cancelling.sentences)
+    assert play.run.warnings == (f"{gone} could not be moved to aramis: versions differ.",)
+
+
+def _leaves(act: acts.Act, host: str) -> bool:
+    return isinstance(act, acts.MigrateVM) and act.purpose == "empty" and act.away_from.name == host
