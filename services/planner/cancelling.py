@@ -7,7 +7,7 @@ new userland on the old Xen must not get VMs.
 
 from __future__ import annotations
 
-from services.planner import turn_graph
+from services.planner import pacing, turn_graph
 from shared.domain import acts, facts
 from shared.domain.names import Named
 from shared.domain.run import Run, Step, StepState, Turn
@@ -61,7 +61,8 @@ def _not_begun(run: Run) -> list[str]:
 
 def _on_newer(run: Run, turn: Turn) -> list[str]:
     """VMs that have left for hosts that are updated in this run, by name."""
-    done = {closed.host.uuid for closed in run.closed if closed.host and closed.outcome == "done"}
+    closed = {one.host.uuid for one in run.closed if one.host and one.outcome == "done"}
+    done = closed | pacing.hosts_back(run)
     moves = (step.act for step in turn.of_kind("migrate_vm") if step.attempt)
     return sorted(act.vm.name for act in moves if isinstance(act, acts.MigrateVM) and act.to.uuid in done)
 
