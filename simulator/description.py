@@ -163,6 +163,7 @@ class HostSpec:
     clock_offset: float = key(SECONDS, "Seconds by which the host's clock is ahead.", 0)
     workers: int = key(WHOLE, "VM operations that really run at once (xenopsd's worker pool).", 4)
     live: bool = key(FLAG, "False: the host is switched off as the world starts.", True)
+    disk_free: int = key(SIZE, "Bytes free on the host's root disk.", 12 * GIB)
     power_on_mode: str = key(TEXT, "How the host can be switched on by XAPI; empty for not at all.", "")
 
 

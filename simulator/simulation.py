@@ -113,7 +113,8 @@ class Simulation:
             faults.order(site, dict(told))
         for machine in site.machines.values():
             if machine.joined and boot.ahead_of_master(site, machine):
-                site.nature.spawn(boot.restart_toolstack(site, machine, 0.0), "a member ahead of its master")
+                boot.stop_xapi(site, machine, clean=True)
+                machine.system.spawn(boot.start_xapi(site, machine, booted=False), "a member ahead of its master")
 
     async def end(self) -> None:
         """Closes everything; raises the first bug of the simulated world, if there was one."""

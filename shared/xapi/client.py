@@ -97,7 +97,8 @@ class Client:
             records = await self._records(reading.SURVEY_CLASSES)
             pool = reading.snapshot(records, taken_at=at)
         prevents = await surveying.prevents(self._session, records)
-        hosts = await surveying.with_updates(pool.hosts, self._asked_for_updates) if updates else pool.hosts
+        hosts = surveying.with_tasks(pool.hosts, records, self._run)
+        hosts = await surveying.with_answers(hosts, self._asked, self._access) if updates else hosts
         vms = tuple(replace(vm, prevents=prevents.get(vm.uuid)) for vm in pool.vms)
         return replace(pool, hosts=hosts, vms=vms)
 
@@ -340,8 +341,21 @@ class Client:
         ref = await self._ref("host", host)
         return value(await self._session.run("host.call_plugin", ref, "updater.py", function, arguments, told=told))
 
-    async def _asked_for_updates(self, host: Named) -> tuple[tuple[Package, ...], Mapping[str, str]]:
-        return await self.offered(host), await self.installed(host, packages.CEILING)
+    async def _asked(self, host: Named) -> surveying.Answers:
+        offered, installed = await self.offered(host), await self.installed(host, packages.CEILING)
+        offset = await self.servertime(host) - self._clock.now()
+        return surveying.Answers(offered, installed, offset, await self._disk_free(host))
+
+    async def _disk_free(self, host: Named) -> int | None:
+        """Bytes free on a host's root disk, as XenCenter asks it of the plugin `disk-space` (xenadmin,
+        DiskSpaceRequirements); None where the plugin is missing or says something else."""
+        try:
+            async with self._told(f"{host} could not be asked for its disk space"):
+                ref = await self._ref("host", host)
+                called = ("host.call_plugin", ref, "disk-space", "get_avail_host_disk_space")
+                return int(value(await self._session.run(*called, {})))
+        except (GiveUp, ValueError):
+            return None
 
     def _told(self, doing: str) -> AbstractAsyncContextManager[None]:
         return troubles.told(self._session, doing)

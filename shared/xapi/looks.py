@@ -52,7 +52,7 @@ def host_look(records: Records, uuid: str, *, run: str) -> HostLook | None:
         versions=value.versions,
         residents=tuple(_vm_looks(records, residents)),
         arriving=tuple(_vm_looks(records, arriving)),
-        tasks_of_others=tuple(sorted(_tasks_of_others(records, ref, run))),
+        tasks_of_others=tuple(sorted(tasks_of_others(records, ref, run))),
         storage=reading.storage(records, ref),
     )
 
@@ -100,8 +100,8 @@ def _vm_looks(records: Records, found: Iterable[Record]) -> Iterator[VMLook]:
         yield VMLook(reading.named(record), str(record["power_state"]).lower(), on, is_moving(record))
 
 
-def _tasks_of_others(records: Records, host: str, run: str) -> Iterator[str]:
-    """What runs on a host and is not of this run: tasks that say so themselves, those that hold it by an operation of
+def tasks_of_others(records: Records, host: str, run: str) -> Iterator[str]:
+    """The names of what runs on a host (its ref) and is not of this run: tasks that say so themselves, those that hold it by an operation of
     its own, and an installation. Where a call was forwarded to XAPI does not tell its clients."""
     record = records["host"][host]
     tasks = records.get("task", {})

@@ -77,9 +77,13 @@ def not_running(installed: Mapping[str, str], running: Versions) -> tuple[str, .
 def reboot_is_pending(installed: Mapping[str, str], running: Versions) -> bool:
     """Whether what is installed waits for a reboot, as far as it can be told: Xen, a kernel that says its release, and
     xapi, whose version is read at its start (a toolstack restart is enough to hide that one)."""
+    return toolstack_is_stale(installed, running) or bool(not_running(installed, running))
+
+
+def toolstack_is_stale(installed: Mapping[str, str], running: Versions) -> bool:
+    """Whether the xapi that is installed is newer than the one that runs."""
     xapi = evr("xapi-core", installed.get("xapi-core", "")).partition("-")[0]
-    stale = bool(xapi and running.xapi_build) and newer(xapi, running.xapi_build)
-    return stale or bool(not_running(installed, running))
+    return bool(xapi and running.xapi_build) and newer(xapi, running.xapi_build)
 
 
 def _is_part(runs: str, has: str) -> bool:

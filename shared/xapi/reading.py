@@ -294,7 +294,7 @@ def _networks_of_host(records: Records, host: str) -> tuple[str, ...]:
 
 
 def _networks_with_ip(records: Records, host: str) -> tuple[str, ...]:
-    """Networks that a host has an address on, so that a migration can go through them (xen-api: INTERFACE_HAS_NO_IP)."""
+    """Networks that a host has an address on, so that migrations can use them (else INTERFACE_HAS_NO_IP)."""
     pifs = (pif for pif in _all(records, "pif") if pif["host"] == host and (pif.get("IP") or any(pif.get("IPv6", ()))))
     return _uuids(records, "network", (pif["network"] for pif in pifs if pif.get("currently_attached", True)))
 

@@ -140,6 +140,12 @@ async def health_check(ctx: Context, machine: Machine, args: dict[str, str]) -> 
     )
 
 
+async def get_avail_host_disk_space(ctx: Context, machine: Machine, args: dict[str, str]) -> str:
+    """Bytes free on the root disk, as text (XenServer's own plugin `disk-space`, which XenCenter asks)."""
+    await ctx.site.scheduler.sleep(0.2)
+    return str(machine.spec.disk_free)
+
+
 PLUGINS: dict[str, dict[str, Plugin]] = {
     "updater.py": {
         "check_update": check_update,
@@ -153,5 +159,6 @@ PLUGINS: dict[str, dict[str, Plugin]] = {
         for action in ("start_service", "stop_service", "restart_service", "try_restart_service")
     },
     "linstor-manager": {"healthCheck": health_check},
+    "disk-space": {"get_avail_host_disk_space": get_avail_host_disk_space},
 }
 XCP_NG_ONLY = ("updater.py", "service.py")
