@@ -180,6 +180,7 @@ def forecast(plan: facts.Forecast) -> RenderableType:
         parts.append(Text("Left alone: " + ", ".join(plain(host) for host in plan.left_alone) + "."))
     parts += [Text("In the way: " + plain(one.sentence), style="red") for one in plan.blockers]
     parts += [Text("Mind: " + plain(one), style="yellow") for one in plan.warnings]
+    parts += [Text("Note: " + plain(one)) for one in plan.notes]
     parts += [Text("For the run: " + plain(one), style="dim") for one in plan.settings]
     return Group(*parts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from services.planner import blockers, estimate, limits, placement, selection
+from services.planner import blockers, concerns, estimate, limits, placement, selection
 from shared.domain import facts
 from shared.domain.model import Host, Package, PoolSettings, PoolSnapshot
 from shared.domain.names import Named, turn_id
@@ -14,13 +14,17 @@ from shared.domain.policy import Policy
 
 def forecast(snapshot: PoolSnapshot, policy: Policy) -> facts.Forecast:
     """The plan that is shown: turns in their order, the moves of each, blockers, warnings and an estimate."""
-    hosts = selection.in_order([host for host in snapshot.hosts if selection.has_turn(host, policy)], snapshot.master)
-    stops = list(blockers.of_pool(snapshot)) if hosts else []
+    snapshot = selection.with_installations(snapshot)
+    chosen = selection.select(snapshot, policy)
+    hosts = chosen.hosts
+    stops = [*chosen.blockers, *(blockers.of_pool(snapshot, hosts, policy) if hosts else ())]
+    opinions: list[str] = []
     turns: list[facts.ForecastTurn] = []
     done: set[str] = set()
     for number, host in enumerate(hosts, 1):
         found = _placed(snapshot, host, policy, newest=frozenset(done))
         stops += [*blockers.of_vms(snapshot, host), *(blockers.of_short(snapshot, host, one) for one in found.short)]
+        opinions += concerns.second_opinion(snapshot, host, [move.vm for move in found.moves])
         turns.append(_forecast_turn(turn_id(number), host, host.uuid == snapshot.master, found, policy))
         done.add(host.uuid)
     allowed = limits.resolved(policy, snapshot)
@@ -32,13 +36,14 @@ def forecast(snapshot: PoolSnapshot, policy: Policy) -> facts.Forecast:
         turns=tuple(turns),
         left_alone=left,
         blockers=unique,
-        warnings=(*allowed.because, *blockers.warnings(snapshot)) if hosts else (),
+        warnings=(*allowed.because, *concerns.warnings(snapshot, hosts)) if hosts else (),
         settings=tuple(_setting_sentences(snapshot.settings)) if hosts else (),
         seconds=seconds,
         digest=_digest(turns, unique),
         sentence=_forecast_sentence(snapshot, turns, left, unique, seconds),
         max_away=allowed.max_away,
         empty_ahead=allowed.empty_ahead,
+        notes=(*chosen.notes, *concerns.notes(snapshot, policy, hosts), *opinions),
     )
 
 
@@ -66,6 +71,7 @@ def _turn_because(host: Host, master: bool, policy: Policy) -> str:
     what = (
         f"{len(host.updates)} updates wait" if host.updates and policy.updates
         else "it was updated and not rebooted since" if host.reboot_pending
+        else "it was updated before its master, which lets it in again once it is updated itself" if host.ahead
         else "a rolling reboot was asked for"
     )  # fmt: skip
     return f"{what}; the master goes first" if master else what
@@ -94,11 +100,11 @@ def _forecast_sentence(
     stops: Sequence[facts.Blocker],
     seconds: float,
 ) -> str:
-    if not turns:
-        return f"Nothing to do on pool {snapshot.name}: no host has an update waiting."
     if stops:
         more = f" (and {len(stops) - 1} more)" if len(stops) > 1 else ""
         return f"Pool {snapshot.name} cannot be updated as it is: {stops[0].sentence}{more}"
+    if not turns:
+        return f"Nothing to do on pool {snapshot.name}: no host has an update waiting."
     moves = sum(len(turn.moves) for turn in turns)
     names = ", ".join(turn.host.name for turn in turns)
     rest = f"; {len(left)} left alone" if left else ""

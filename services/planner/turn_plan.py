@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.planner import blockers, estimate, placement, selection
 from services.planner.beside import Beside
@@ -39,6 +39,7 @@ class Standing:
 
 def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Standing, policy: Policy) -> TurnPlan:
     """A turn planned afresh: its steps as a graph with reasons. `idle` when there is nothing to do any more."""
+    snapshot = selection.with_installations(snapshot)
     here = snapshot.host(host.uuid)
     if here is None:
         gone = facts.Blocker(sentence=f"Host {host.name} is no longer in the pool; cancel the run.", host=host)
@@ -49,7 +50,7 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
     known = {**standing.homes, **{home.vm.uuid: home for home in fresh}}
     found = _placed_home_aware(snapshot, here, known, standing, policy)
     stops = (
-        *_in_the_way(snapshot, here),
+        *_in_the_way(snapshot, here, policy),
         *blockers.of_vms(snapshot, here),
         *(blockers.of_short(snapshot, here, one) for one in found.short),
     )
@@ -59,10 +60,12 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
     return TurnPlan(steps, fresh, (), estimate.of_turn(found.moves, installs=policy.updates and bool(here.updates)))
 
 
-def _in_the_way(snapshot: PoolSnapshot, here: Host) -> list[facts.Blocker]:
+def _in_the_way(snapshot: PoolSnapshot, here: Host, policy: Policy) -> list[facts.Blocker]:
     """Faults of this very host, and of the others only where they matter to it: a host that is not live is not asked
     to take anything, so it does not stop a turn by itself."""
-    return [stop for stop in blockers.of_pool(snapshot) if stop.host == here.named]
+    if here.ahead:
+        return [*blockers.of_host(replace(here, ahead=False), policy)]
+    return [stop for stop in blockers.of_pool(snapshot, (here,), policy) if stop.host == here.named]
 
 
 def new_homes(snapshot: PoolSnapshot, here: Host, standing: Standing) -> tuple[facts.Home, ...]:

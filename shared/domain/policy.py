@@ -48,6 +48,9 @@ class Policy(BaseModel):
     order: tuple[Name, ...] = ()
     """These hosts first, after the master, in this order."""
 
+    groups: Mapping[Name, tuple[Name, ...]] = Field(default_factory=dict)
+    """Failure domains (a rack, a power supply) and their hosts, by name or uuid: never two of one group at once."""
+
     max_away: Amount = 1
     """How many hosts may be away at once, from their reboot's order until they are back; a number, or a share of the
     pool's hosts ("25%"). Lowered, and said so, where memory does not allow it."""
@@ -99,6 +102,17 @@ class Policy(BaseModel):
     step_minutes: Minutes = 20.0
     """How long any other step may take."""
 
+    backup_minutes: Minutes = 240.0
+    """How long a backup, or somebody else's task on a host, is waited for before its turn or its reboot; then the run
+    holds. A night's backup of a large VM takes hours, and to kill one is worse than to wait."""
+
+    canaries: Annotated[int, Field(ge=0, le=10)] = 2
+    """How many guests go home first, after the run's first host, and are watched; 0: none. Those tagged `rota:canary`,
+    else the smallest."""
+
+    soak_minutes: Annotated[float, Field(ge=0, le=24 * 60)] = 3.0
+    """How long those guests must go on reporting before the others go home."""
+
     attempts: Annotated[int, Field(ge=1, le=20)] = 5
     """How often a step is tried before it gives up."""
 
@@ -107,9 +121,6 @@ SUPPORTED: Mapping[str, frozenset[Any]] = {
     "mode": frozenset({"home"}),
     "install": frozenset({"in_turn"}),
     "reboot": frozenset({"always"}),
-    "only": frozenset({()}),
-    "skip": frozenset({()}),
-    "order": frozenset({()}),
     "approval": frozenset({"none"}),
     "window": frozenset({""}),
 }

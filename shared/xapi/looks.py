@@ -101,8 +101,8 @@ def _vm_looks(records: Records, found: Iterable[Record]) -> Iterator[VMLook]:
 
 
 def tasks_of_others(records: Records, host: str, run: str) -> Iterator[str]:
-    """The names of what runs on a host (its ref) and is not of this run: tasks that say so themselves, those that hold it by an operation of
-    its own, and an installation. Where a call was forwarded to XAPI does not tell its clients."""
+    """The names of what runs on a host (its ref) and is not of this run: tasks that say so themselves, those that hold
+    it by an operation of its own, and an installation. Where a call was forwarded to XAPI does not tell its clients."""
     record = records["host"][host]
     tasks = records.get("task", {})
     by_name = update_tasks(tasks, record["uuid"])

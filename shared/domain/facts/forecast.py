@@ -34,7 +34,8 @@ class ForecastTurn(Value):
 
 
 class Forecast(Value):
-    """The plan as it is shown before the start. `digest` names this very plan."""
+    """The plan as it is shown before the start. `digest` names this very plan. `warnings` are what should be mended,
+    `notes` what is good to know."""
 
     pool_name: Name
     turns: tuple[ForecastTurn, ...]
@@ -47,6 +48,7 @@ class Forecast(Value):
     sentence: Sentence
     max_away: int = 1
     empty_ahead: int = 0
+    notes: tuple[Sentence, ...] = ()
 
 
 class PlanFact(Fact):
