@@ -27,6 +27,10 @@ PolicyWords = Annotated[
     list[str], typer.Option("--policy", metavar="KEY=VALUE", help="What differs from the pool's policy; repeat it.")
 ]
 
+Only = Annotated[list[str], typer.Option("--only", metavar="HOST", help="Only this host, and others so named.")]
+Skip = Annotated[list[str], typer.Option("--skip", metavar="HOST", help="Not this host; repeat it for more.")]
+Order = Annotated[list[str], typer.Option("--order", metavar="HOST", help="This host first, after the master; repeat.")]
+
 schedule = typer.Typer(help="Set, delete and look at one schedule.", rich_markup_mode=None)
 app.add_typer(schedule, name="schedule")
 
@@ -69,6 +73,9 @@ def start(
     watch: Annotated[bool, typer.Option("--watch", help="Show the run to its end.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Print the run's id and leave.")] = False,
     policy: PolicyWords = [],  # noqa: B006 - typer copies it
+    only: Only = [],  # noqa: B006 - typer copies it
+    skip_: Skip = [],  # noqa: B006 - typer copies it
+    order: Order = [],  # noqa: B006 - typer copies it
     reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the report.")] = "",
     digest: Annotated[str, typer.Option("--digest", help="Only if the plan is still this one (see plan --json).")] = "",
     now: Annotated[bool, typer.Option("--now", help="Do not wait for the pool's window.")] = False,
@@ -82,7 +89,8 @@ def start(
         raise typer.BadParameter("--watch and --no-wait exclude each other.")
 
     async def verb() -> Ending:
-        command = ordering.start_command(pool, policy, reason, digest, now=now)
+        words = [*policy, *ordering.selecting(only, skip_, order)]
+        command = ordering.start_command(pool, words, reason, digest, now=now)
         return await ordering.start(command, "watch" if watch else "leave" if no_wait else "begun", as_json=as_json)
 
     output.run(verb, as_json=as_json, interrupted=ORDER_STAYS)

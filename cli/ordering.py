@@ -20,7 +20,10 @@ C = TypeVar("C", bound=commands.Command)
 
 Then = Literal["begun", "watch", "leave"]
 
-LISTS = frozenset(name for name, field in Policy.model_fields.items() if str(field.annotation).startswith("tuple"))
+LISTS = frozenset(
+    name for name, field in Policy.model_fields.items() if str(field.annotation).startswith("tuple") or name == "groups"
+)
+"""Fields whose values are lists, or tables of lists."""
 
 
 async def plan(pool: str, policy: Sequence[str]) -> Ending:
@@ -158,6 +161,12 @@ def policy_of(words: Sequence[str]) -> Mapping[str, Any]:
         else:
             policy[key] = _value(key, text)
     return policy
+
+
+def selecting(only: Sequence[str], skip: Sequence[str], order: Sequence[str]) -> list[str]:
+    """The options that choose hosts, as words of a policy; what is not given says nothing."""
+    chosen = {"only": only, "skip": skip, "order": order}
+    return [f"{field}={json.dumps(list(hosts))}" for field, hosts in chosen.items() if hosts]
 
 
 def _value(key: str, text: str) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from shared.domain.model import VM, Host, PoolSnapshot, Versions
+from shared.domain.model import VM, Host, PoolSnapshot, Versions, lacking
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,8 @@ def obstacle(snapshot: PoolSnapshot, vm: VM, source: Host, target: Host, newest:
         return f"{target.name} is not on every network of the VM"
     if target.cpu_vendor and source.cpu_vendor and target.cpu_vendor != source.cpu_vendor:
         return f"{target.name} has another make of CPU"
+    if vm.cpu_features != target.cpu_features and lacking(vm.cpu_features, target.cpu_features):
+        return f"the CPU of {target.name} lacks what {vm.name} saw at its boot"
     if target.uuid not in newest and older(target.versions, source.versions):
         return f"{target.name} runs older software than {source.name}"
     return ""

@@ -6,6 +6,7 @@ by the host's own clock. Control domains, templates and snapshots are left out.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -166,6 +167,15 @@ class VM:
     def footprint(self) -> int:
         """Bytes it takes on a host as XAPI counts them (xen-api memory_check.ml)."""
         return self.memory + self.memory_overhead
+
+
+def lacking(needed: str, has: str) -> bool:
+    """Whether CPU features (hexadecimal words with dashes, as XAPI writes them) are missing from others. A word that is
+    not there has no feature; where either says nothing it cannot be told, and nothing is missing."""
+    if not needed or not has:
+        return False
+    words = itertools.zip_longest(needed.split("-"), has.split("-"), fillvalue="0")
+    return any(int(wanted, 16) & ~int(there, 16) for wanted, there in words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,19 @@ def test_a_strategy_names_its_vm() -> None:
     assert ordering.policy_of(words) == {"strategies": {"db1": "block", "db.2": "migrate"}}
 
 
+def test_options_that_choose_hosts_are_words_of_the_policy() -> None:
+    """Names with blanks and commas stay whole; what is not given says nothing."""
+    words = ordering.selecting(["h1", "rack 2, top"], [], ["h2"])
+    assert ordering.policy_of(words) == {"only": ["h1", "rack 2, top"], "order": ["h2"]}
+
+
+def test_a_group_is_a_list_of_hosts() -> None:
+    """One word for each failure domain."""
+    assert ordering.policy_of(["groups.rack1=h1,h2", "groups.rack2=h3"]) == {
+        "groups": {"rack1": ["h1", "h2"], "rack2": ["h3"]}
+    }
+
+
 @pytest.mark.parametrize("word", ["max_away", "=2", ""])
 def test_a_word_without_key_and_value_is_a_mistake_of_usage(word: str) -> None:
     """The sentence says how it is written."""

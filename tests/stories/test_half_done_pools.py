@@ -1,4 +1,4 @@
-"""Pools that somebody began to update: by half, without a reboot, or in the wrong order; and runs of some hosts alone."""
+"""Pools that somebody began to update: by half, without a reboot, in the wrong order; and runs of some hosts alone."""
 
 from __future__ import annotations
 
