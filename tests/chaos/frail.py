@@ -88,16 +88,19 @@ class Replica:
 @dataclass
 class Frail:
     """The services of a house, one or two of each, and the blows that they will get, `struck` of them so far.
-    `calls` is every call that was made, in order; `crashed` what ended by itself."""
+    `calls` is every call that was made, in order; `apart` those of them that differ in more than their number: a call
+    made again while not one fact was recorded in between is the same call to everybody. `crashed` ended by itself."""
 
     house: House
     blows: Mapping[Call, Blow]
     chance: random.Random
     log: BoundLogger
     calls: list[Call] = field(default_factory=list)
+    apart: list[Call] = field(default_factory=list)
     crashed: list[str] = field(default_factory=list)
     struck: int = 0
     _counts: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    _made: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
     _replicas: list[Replica] = field(default_factory=list)
     _others: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -160,6 +163,9 @@ class Frail:
         self._counts[place] += 1
         call = Call(replica.service, doing, about, self._counts[place], when)
         self.calls.append(call)
+        if self._made.get(place) != (facts := self.house.server.last_seq):
+            self._made[place] = facts
+            self.apart.append(call)
         if (blow := self.blows.get(call)) is not None:
             self.struck += 1
             self._strike(replica, blow)

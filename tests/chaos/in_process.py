@@ -33,26 +33,34 @@ where somebody is still standing still, who will wake and go on with what he was
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a case. `wrong` is empty when all is well; `calls` were made; `took` is simulated seconds from the
-    order to the end of the run, `struck` how many blows fell."""
+    """What became of a case. `wrong` is empty when all is well; `calls` were made, `apart` are those of them that are
+    not merely the same again; `took` is simulated seconds from the order to the end of the run, `struck` how many blows
+    fell."""
 
     wrong: tuple[str, ...]
     calls: tuple[Call, ...]
     took: float
     struck: int
     ended: bool
+    apart: tuple[Call, ...] = ()
 
 
 def recorded() -> dict[int, tuple[tuple[Call, ...], float]]:
     """Runs that nothing befalls, with one and with two of each service: their calls, and how long they took."""
-    told = {replicas: tell_case(Case(replicas)) for replicas in (1, 2)}
-    return {replicas: (verdict.calls, verdict.took) for replicas, verdict in told.items()}
+    return {replicas: (verdict.calls, verdict.took) for replicas, verdict in _undisturbed().items()}
+
+
+def _undisturbed() -> dict[int, Verdict]:
+    return {replicas: tell_case(Case(replicas)) for replicas in (1, 2)}
 
 
 def cases(storms: int) -> list[Case]:
-    """Every single blow there is, and so many storms."""
-    calls = recorded()
-    singles = [case for replicas, (some, usual) in calls.items() for case in blows.singles(some, replicas, usual)]
+    """Every single blow at every call that is not merely the same again, and so many storms at any."""
+    told = _undisturbed()
+    calls = {replicas: (verdict.calls, verdict.took) for replicas, verdict in told.items()}
+    singles = [
+        case for replicas, verdict in told.items() for case in blows.singles(verdict.apart, replicas, verdict.took)
+    ]
     return [*singles, *(blows.storm(number, calls) for number in range(storms))]
 
 
@@ -97,7 +105,7 @@ async def _told(house: House, case: Case, log: BoundLogger) -> Verdict:
         wrong += _twice(house)
     finally:
         await frail.close()
-    return Verdict(tuple(wrong), tuple(frail.calls), took, frail.struck, not missing)
+    return Verdict(tuple(wrong), tuple(frail.calls), took, frail.struck, not missing, tuple(frail.apart))
 
 
 async def _until_told(house: House) -> list[str]:

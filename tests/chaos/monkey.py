@@ -19,10 +19,16 @@ Injury = Literal[
     "kill executor",
     "kill watcher",
     "kill reporter",
+    "kill scheduler",
     "pause planner",
     "pause executor",
     "pause watcher",
     "pause reporter",
+    "pause scheduler",
+    "cut planner",
+    "cut executor",
+    "cut watcher",
+    "cut reporter",
     "kill bus",
 ]
 
@@ -69,7 +75,7 @@ class Monkey:
         name = self.chance.choice(names)
         if name in self._busy:
             return
-        act = {"kill": self._kill, "pause": self._pause}[does] if name != "bus" else self._kill_bus
+        act = {"kill": self._kill, "pause": self._pause, "cut": self._cut}[does] if name != "bus" else self._kill_bus
         self._busy.add(name)
         task = asyncio.create_task(act(name, kind))
         self._later.add(task)
@@ -87,6 +93,13 @@ class Monkey:
         await asyncio.sleep(self.chance.choice([self.chance.uniform(0.1, 1.0), self.chance.uniform(2.5, 6.0)]))
         self.stage.send(name, signal.SIGCONT)
 
+    async def _cut(self, name: str, kind: Injury) -> None:
+        line = self.stage.lines[name]
+        self.struck.append(Struck(kind, time.time()))
+        self.chance.choice([line.hang_up, line.swallow])()
+        await asyncio.sleep(self.chance.choice([self.chance.uniform(0.1, 1.0), self.chance.uniform(2.5, 6.0)]))
+        line.mend()
+
     async def _kill_bus(self, name: str, kind: Injury) -> None:
         await self.stage.restart_bus(self.chance.uniform(0.05, 1.5))
         self.struck.append(Struck(kind, time.time()))
@@ -97,11 +110,17 @@ KINDS: tuple[Injury, ...] = (
     "kill executor",
     "kill watcher",
     "kill reporter",
+    "kill scheduler",
     "pause planner",
     "pause executor",
     "pause watcher",
     "pause reporter",
+    "pause scheduler",
+    "cut planner",
+    "cut executor",
+    "cut watcher",
+    "cut reporter",
     "kill bus",
 )
-WEIGHTS = (4, 5, 2, 1, 3, 5, 1, 1, 2)
+WEIGHTS = (4, 5, 2, 1, 1, 3, 5, 1, 1, 1, 3, 4, 1, 1, 2)
 """How often each is drawn; where Rota decides and acts, most."""

@@ -19,7 +19,8 @@ from typing import Literal
 
 from cli import judge
 from shared.bus import wire
-from shared.domain import commands, facts, names
+from shared.domain import commands, facts
+from tests.chaos.blows import TROUBLES
 from tests.chaos.campaign import Outcome
 from tests.chaos.monkey import Monkey
 from tests.chaos.recovery import recoveries
@@ -37,24 +38,31 @@ Cancel = Literal["", "after this turn", "now"]
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A run to be told. `cancel_at`: how many facts are seen before it is cancelled."""
+    """A run to be told. `cancel_at`: how many facts are seen before it is cancelled; `scheduled`: a schedule starts it;
+    `trouble` is of the pool itself, a name of `TROUBLES`."""
 
     seed: int
     replicas: int
     world: str
     cancel: Cancel
     cancel_at: int
+    scheduled: bool = False
+    trouble: str = ""
 
     def __str__(self) -> str:
         cancelled = f", cancelled {self.cancel} at fact {self.cancel_at}" if self.cancel else ""
-        return f"seed {self.seed}: {self.world}, {self.replicas} of each{cancelled}"
+        more = f"{', scheduled' if self.scheduled else ''}{', ' if self.trouble else ''}{self.trouble}"
+        return f"seed {self.seed}: {self.world}, {self.replicas} of each{more}{cancelled}"
 
 
 def plot(seed: int) -> Plot:
     """What a seed stands for."""
     chance = random.Random(f"plot {seed}")
     cancel: Cancel = chance.choice(["now", "after this turn"]) if chance.random() < 0.2 else ""
-    return Plot(seed, chance.choice([1, 2]), chance.choice(["brief", "brief", "small"]), cancel, chance.randint(5, 90))
+    replicas, world, at = chance.choice([1, 2]), chance.choice(["brief", "brief", "small"]), chance.randint(5, 90)
+    scheduled = chance.random() < 0.25
+    trouble = chance.choice(sorted(TROUBLES)) if chance.random() < 0.3 else ""
+    return Plot(seed, replicas, world, cancel, at, scheduled, trouble)
 
 
 def outcome(plot: Plot) -> Outcome:
@@ -67,12 +75,14 @@ def outcome(plot: Plot) -> Outcome:
 async def tell(plot: Plot, folder: Path, *, within: float = WITHIN) -> Outcome:
     """Tell a run from its order to its report, under a monkey."""
     world = BRIEF if plot.world == "brief" else plot.world
-    async with stage(folder, world=world, factor=FACTOR, replicas=plot.replicas) as house:
+    async with stage(folder, world=world, factor=FACTOR, replicas=plot.replicas, scheduled=plot.scheduled) as house:
+        await house.trouble(TROUBLES.get(plot.trouble, ()))
         monkey = Monkey(house, random.Random(f"monkey {plot.seed}"))
         began = time.time()
         seen: list[wire.Recorded] = []
         listening = asyncio.create_task(_listen(house, monkey, seen))
-        await house.bus.append(wire.command_message(commands.StartRun(pool=POOL), by="chaos"), id="order-1")
+        if not plot.scheduled:
+            await house.bus.append(wire.command_message(commands.StartRun(pool=POOL), by="chaos"), id="order-1")
         raging = asyncio.create_task(monkey.rage())
         canceller = asyncio.create_task(_cancel(house, plot, seen))
         ended = await _until(lambda: _told(seen), within)
@@ -91,6 +101,8 @@ async def tell(plot: Plot, folder: Path, *, within: float = WITHIN) -> Outcome:
             "wrong": wrong,
             "ended": ended,
             "cancel": plot.cancel if cancelled else "",
+            "scheduled": plot.scheduled,
+            "trouble": plot.trouble,
             "took": round(time.time() - began, 1),
             "blows": [blow.kind for blow in monkey.struck],
             "recoveries": recoveries(struck, seen),
@@ -108,7 +120,8 @@ async def _cancel(house: Stage, plot: Plot, seen: Sequence[wire.Recorded]) -> No
     if not plot.cancel:
         return
     await _until(lambda: len(seen) >= plot.cancel_at, WITHIN)
-    order = commands.CancelRun(pool=POOL, run=names.run_id(POOL, "order-1"), now=plot.cancel == "now")
+    run = next((one.fact.run for one in seen if isinstance(one.fact, facts.RunRequested)), "")
+    order = commands.CancelRun(pool=POOL, run=run, now=plot.cancel == "now")
     await house.bus.append(wire.command_message(order, by="chaos"), id="cancel-1")
 
 

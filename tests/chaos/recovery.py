@@ -47,6 +47,7 @@ _QUESTIONS: dict[str, tuple[tuple[type[facts.Fact], ...], tuple[type[facts.Fact]
     "planner": ((facts.StepSucceeded, facts.StepFailed, facts.HostCameBack), (facts.RunFact,)),
     "executor": ((facts.StepOrdered, facts.StepStarted), _STARTS),
     "reporter": ((facts.RunPlanned, facts.RunEnded), (facts.ReportFact,)),
+    "scheduler": ((), ()),
     "bus": ((facts.StepSucceeded, facts.HostCameBack), (facts.RunFact,)),
 }
-"""Facts that ask something of a service, and facts that show that it does."""
+"""Facts that ask something of a service, and facts that show that it does. (A scheduler says nothing in a run.)"""

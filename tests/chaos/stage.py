@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,9 +24,11 @@ from cli import children
 from cli.children import Child
 from shared.bus import embedded, jetstream
 from shared.bus.jetstream.client import JetStreamBus
+from tests.chaos.line import Line
 
-SERVICES = ("planner", "executor", "watcher", "reporter")
+SERVICES = ("planner", "executor", "watcher", "reporter", "scheduler")
 POOL = "lab"
+SCHEDULE = "tonight"
 
 BRIEF: Mapping[str, Any] = {
     "name": "brief",
@@ -53,7 +56,10 @@ class Stage:
     bus: JetStreamBus
     environment: Mapping[str, str]
     factor: float
+    control: str
     replicas: dict[str, Child] = field(default_factory=dict)
+    lines: dict[str, Line] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
 
     @property
     def journal(self) -> list[dict[str, Any]]:
@@ -62,10 +68,21 @@ class Stage:
         return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
 
     async def employ(self, name: str) -> None:
-        """Start a replica; its name begins with its service's."""
+        """Start a replica, at the end of a line of its own to the bus; its name begins with its service's."""
         module = f"services.{name.partition('-')[0]}"
         log = self.folder / f"{name}.log"
-        self.replicas[name] = await children.begin(name, module, environment=self.environment, log=log)
+        if name not in self.lines:
+            self.lines[name] = Line(self.server.port)
+            self.ports[name] = await self.lines[name].lay()
+        environment = {**self.environment, "ROTA_NATS_URL": f"nats://127.0.0.1:{self.ports[name]}"}
+        self.replicas[name] = await children.begin(name, module, environment=environment, log=log)
+
+    async def trouble(self, faults: Sequence[Mapping[str, Any]]) -> None:
+        """Order faults of the pool itself."""
+        async with aiohttp.ClientSession() as session:
+            for fault in faults:
+                async with session.post(f"{self.control}/fault", json=dict(fault)) as answer:
+                    answer.raise_for_status()
 
     async def kill(self, name: str) -> None:
         """SIGKILL."""
@@ -95,8 +112,11 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path, *, world: str | Mapping[str, Any], factor: float, replicas: int) -> AsyncIterator[Stage]:
-    """Start everything; end it, services first, however this is left."""
+async def stage(
+    folder: Path, *, world: str | Mapping[str, Any], factor: float, replicas: int, scheduled: bool = False
+) -> AsyncIterator[Stage]:
+    """Start everything; end it, services first, however this is left. `scheduled`: a schedule starts a run within some
+    minutes of pool time, and once."""
     server = await embedded.start(folder / "nats")
     running: Stage | None = None
     pool, told = await _pool(folder, world, factor)
@@ -104,7 +124,8 @@ async def stage(folder: Path, *, world: str | Mapping[str, Any], factor: float, 
         bus = await jetstream.connect(server.url, name="chaos", within=20)
         try:
             await bus.ensure_streams()
-            running = Stage(folder, server, bus, await _environment(folder, told, server.url), factor)
+            environment = await _environment(folder, told, server.url, scheduled)
+            running = Stage(folder, server, bus, environment, factor, told["control"])
             for service in SERVICES:
                 for number in range(1, replicas + 1):
                     await running.employ(f"{service}-{number}")
@@ -114,6 +135,8 @@ async def stage(folder: Path, *, world: str | Mapping[str, Any], factor: float, 
     finally:
         if running is not None:
             await children.end([*running.replicas.values()], within=3.0)
+            for line in running.lines.values():
+                await line.close()
             server = running.server
         await children.end([pool])
         await server.stop()
@@ -135,7 +158,7 @@ async def _pool(folder: Path, world: str | Mapping[str, Any], factor: float) -> 
     return child, json.loads(line)
 
 
-async def _environment(folder: Path, told: Mapping[str, Any], bus: str) -> dict[str, str]:
+async def _environment(folder: Path, told: Mapping[str, Any], bus: str, scheduled: bool) -> dict[str, str]:
     async with aiohttp.ClientSession() as session, session.get(f"{told['control']}/clock") as answer:
         clock = await answer.json()
     folder.joinpath("reports").mkdir(exist_ok=True)
@@ -148,6 +171,7 @@ async def _environment(folder: Path, told: Mapping[str, Any], bus: str) -> dict[
         f"url = {json.dumps(told['master'])}",
         f"username = {json.dumps(told['username'])}",
         'password_env = "LAB_PASSWORD"',
+        *(_schedule(float(clock["now"])) if scheduled else ()),
         "",
     )
     (folder / "rota.toml").write_text("\n".join(lines), encoding="utf-8")
@@ -157,6 +181,13 @@ async def _environment(folder: Path, told: Mapping[str, Any], bus: str) -> dict[
         "ROTA_NATS_URL": bus,
         "LAB_PASSWORD": str(told["password"]),
     }
+
+
+def _schedule(now: float) -> tuple[str, ...]:
+    """A schedule that falls due four to five minutes of pool time from now, and again in a year."""
+    due = time.gmtime(now + 300)
+    cron = f"{due.tm_min} {due.tm_hour} {due.tm_mday} {due.tm_mon} *"
+    return (f"[schedule.{SCHEDULE}]", f'cron = "{cron}"', 'zone = "UTC"', f'pools = ["{POOL}"]')
 
 
 def _clean() -> dict[str, str]:

@@ -42,6 +42,11 @@ def real_rows(outcomes: Sequence[Outcome]) -> list[Row]:
     for form in sorted({one["cancel"] for one in outcomes if one.get("cancel")}):
         some = [one for one in outcomes if one.get("cancel") == form]
         rows.append(_row(f"real: cancel {form}", len(some), some, []))
+    for trouble in sorted({one["trouble"] for one in outcomes if one.get("trouble")}):
+        some = [one for one in outcomes if one.get("trouble") == trouble]
+        rows.append(_row(f"real: {trouble}", len(some), some, []))
+    if some := [one for one in outcomes if one.get("scheduled")]:
+        rows.append(_row("real: started by a schedule", len(some), some, []))
     return [*rows, _row("real: all runs", sum(len(one.get("blows", ())) for one in outcomes), outcomes, [])]
 
 

@@ -13,7 +13,7 @@ from tests.chaos import real
 @pytest.mark.parametrize(("seed", "replicas"), [(1, 1), (2, 2)])
 async def test_a_run_under_a_monkey_ends_as_it_would_have(tmp_path: Path, seed: int, replicas: int) -> None:
     """Services are killed and stopped, the bus is killed with `kill -9`: nothing is done twice, nothing is left."""
-    plot = replace(real.plot(seed), world="brief", replicas=replicas, cancel="")
+    plot = replace(real.plot(seed), world="brief", replicas=replicas, cancel="", scheduled=False)
 
     outcome = await real.tell(plot, tmp_path, within=120.0)
 
@@ -21,9 +21,27 @@ async def test_a_run_under_a_monkey_ends_as_it_would_have(tmp_path: Path, seed: 
     assert outcome["blows"], plot
 
 
+async def test_a_run_that_a_schedule_starts_ends_as_it_would_have(tmp_path: Path) -> None:
+    """The scheduler is killed and stopped like all the others; the pool has its one run."""
+    plot = replace(real.plot(4), world="brief", replicas=2, cancel="", scheduled=True, trouble="")
+
+    outcome = await real.tell(plot, tmp_path, within=150.0)
+
+    assert outcome["wrong"] == [], plot
+
+
+async def test_a_run_on_a_pool_with_troubles_of_its_own_ends_as_it_would_have(tmp_path: Path) -> None:
+    """Replies to moves are lost, while services are killed, stopped and cut off."""
+    plot = replace(real.plot(5), world="brief", replicas=1, cancel="", trouble="replies to moves are lost")
+
+    outcome = await real.tell(plot, tmp_path, within=150.0)
+
+    assert outcome["wrong"] == [], plot
+
+
 async def test_a_run_under_a_monkey_is_cancelled(tmp_path: Path) -> None:
     """Ordered while parts are down, the cancel takes effect, and what was changed is put back."""
-    plot = replace(real.plot(3), world="brief", replicas=1, cancel="now", cancel_at=30)
+    plot = replace(real.plot(3), world="brief", replicas=1, cancel="now", cancel_at=30, scheduled=False)
 
     outcome = await real.tell(plot, tmp_path, within=120.0)
 
