@@ -241,7 +241,7 @@ PHASES: tuple[tuple[str, frozenset[str]], ...] = (
     ("reboot", frozenset({"reboot_host"})),
     ("wait", frozenset({"await_host"})),
     ("check", frozenset({"check_gate"})),
-    ("enable", frozenset({"enable_host"})),
-    ("home", frozenset({"migrate_vm.home"})),
+    ("enable", frozenset({"enable_host", "restart_toolstack"})),
+    ("home", frozenset({"migrate_vm.home", "watch_guests"})),
 )
 """A turn's phases in their order, and the kinds of step that each holds; a kind that is new shows in no phase."""

@@ -172,4 +172,5 @@ _STAGES: dict[str, Stage] = {
     "await_host": "away",
     "check_gate": "checking",
     "enable_host": "checking",
+    "restart_toolstack": "installing",
 }

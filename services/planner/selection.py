@@ -6,6 +6,8 @@ that would lead there is refused, never put right in silence.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -100,9 +102,26 @@ def conflicts(host: Named, others: Iterable[Named], policy: Policy) -> str:
 def with_installations(snapshot: PoolSnapshot) -> PoolSnapshot:
     """The snapshot with a reboot pending where an installation of ours is noted in the pool and no boot came after:
     what was installed then may show nowhere else (a microcode, a library)."""
-    noted = {key.removeprefix(INSTALLED) for key in snapshot.settings.notes if key.startswith(INSTALLED)}
-    hosts = tuple(replace(host, reboot_pending=True) if host.uuid in noted else host for host in snapshot.hosts)
+    noted = {
+        key.removeprefix(INSTALLED): _noted_at(text)
+        for key, text in snapshot.settings.notes.items()
+        if key.startswith(INSTALLED)
+    }
+    hosts = tuple(
+        replace(host, reboot_pending=True)
+        if host.uuid in noted and (host.boot_time is None or host.boot_time < noted[host.uuid])
+        else host
+        for host in snapshot.hosts
+    )
     return replace(snapshot, hosts=hosts) if noted else snapshot
+
+
+def _noted_at(text: str) -> float:
+    """When something was installed, by the host's own clock; never over where the note cannot be read."""
+    try:
+        return float(json.loads(text)["at"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def _named(host: Host, names: Sequence[str]) -> bool:

@@ -54,6 +54,8 @@ _PHRASES: Mapping[str, Callable[[Any], str]] = MappingProxyType(
         "await_host": lambda act: f"waiting for {act.host} to come back",
         "check_gate": lambda act: f"checking {act.host}",
         "enable_host": lambda act: f"enabling {act.host}",
+        "restart_toolstack": lambda act: f"restarting the toolstack of {act.host}",
+        "watch_guests": lambda act: f"watching the first guests on {act.host}",
     }
 )
 
@@ -68,5 +70,7 @@ _PHASES: Mapping[str, Phase] = MappingProxyType(
         "await_host": "away",
         "check_gate": "checking",
         "enable_host": "checking",
+        "restart_toolstack": "installing",
+        "watch_guests": "returning",
     }
 )

@@ -85,13 +85,15 @@ class DisableHost:
 @dataclass(frozen=True, slots=True)
 class MigrateVM:
     """Move a running VM to a host. `purpose`: `empty` (away from a host in its turn), `room` (from a host that needs
-    the room for another), `home` (back again), or `level` (so that the hosts end with an even load)."""
+    the room for another), `home` (back again), or `level` (so that the hosts end with an even load). `instead_of` is
+    the step whose move of the same VM was given up: what it left at work in the pool is cancelled first."""
 
     vm: Named
     to: Named
     away_from: Named
     purpose: Literal["empty", "room", "home", "level"] = "empty"
     network: str = ""
+    instead_of: str = ""
     kind: Literal["migrate_vm"] = "migrate_vm"
 
 
@@ -107,10 +109,12 @@ class EvacuateRest:
 @dataclass(frozen=True, slots=True)
 class InstallUpdates:
     """Install all waiting updates on an empty host, never above the master's versions (`ceiling` is the master, or
-    None on the master itself)."""
+    None on the master itself). With `only` VMs run on it, and nothing is installed where other packages than these are
+    offered by then."""
 
     host: Named
     ceiling: Named | None = None
+    only: tuple[str, ...] = ()
     kind: Literal["install_updates"] = "install_updates"
 
 
@@ -125,10 +129,12 @@ class ReadHost:
 
 @dataclass(frozen=True, slots=True)
 class RebootHost:
-    """Reboot a host behind its fence. `noted` is filled in by the planner when the step is ordered."""
+    """Reboot a host behind its fence. `noted` is filled in by the planner when the step is ordered. Backups and tasks
+    of others on it are waited for, so many minutes of pool time."""
 
     host: Named
     noted: HostNoted | None = None
+    backup_minutes: float = 240.0
     kind: Literal["reboot_host"] = "reboot_host"
 
 
@@ -162,6 +168,25 @@ class EnableHost:
     kind: Literal["enable_host"] = "enable_host"
 
 
+@dataclass(frozen=True, slots=True)
+class RestartToolstack:
+    """Restart a host's toolstack, its VMs running on, so that what was installed runs."""
+
+    host: Named
+    kind: Literal["restart_toolstack"] = "restart_toolstack"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchGuests:
+    """See that VMs that went home to a host first go on reporting for so many minutes of pool time: XAPI calls a frozen
+    guest running."""
+
+    host: Named
+    vms: tuple[Named, ...]
+    minutes: float = 3.0
+    kind: Literal["watch_guests"] = "watch_guests"
+
+
 Act = Annotated[
     Survey
     | ChangePoolSetting
@@ -177,7 +202,9 @@ Act = Annotated[
     | RebootHost
     | AwaitHost
     | CheckGate
-    | EnableHost,
+    | EnableHost
+    | RestartToolstack
+    | WatchGuests,
     Field(discriminator="kind"),
 ]
 

@@ -7,7 +7,7 @@ Every act is an Async call whose end is seen by events; nothing is polled. What 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 
 from shared.clock import Clock
@@ -26,7 +26,7 @@ from shared.xapi import (
     updater,
     watching,
 )
-from shared.xapi.port import Access, HostLook, NotAnswered, PoolLook, Told, VMLook
+from shared.xapi.port import Access, GuestLook, HostLook, NotAnswered, PoolLook, Told, VMLook
 from shared.xapi.session import Session, value
 
 UNTRUSTED = "UNTRUSTED"
@@ -115,6 +115,13 @@ class Client:
             raise GiveUp(f"The pool has no host {host} ({host.uuid}) any more.", code="UUID_INVALID")
         return found
 
+    async def control_domain_disks(self, host: Named) -> tuple[str, ...]:
+        """See `port.Pool.control_domain_disks`."""
+        async with self._told(f"{host} could not be asked what its control domain holds"):
+            records = await self._records(("host", "vm", "vbd", "vdi", "sr"))
+            ref = reading.by_uuid(records, "host", host.uuid)
+            return reading.held_by_control_domain(records, ref) if ref else ()
+
     async def vm(self, vm: Named) -> VMLook | None:
         """See `port.Pool.vm`."""
         try:
@@ -127,6 +134,18 @@ class Client:
                 return None
             raise
         return looks.vm_look(record, named)
+
+    async def guest(self, vm: Named) -> GuestLook | None:
+        """See `port.Pool.guest`."""
+        look = await self.vm(vm)
+        if look is None:
+            return None
+        async with self._told(f"{vm} could not be asked how it is"):
+            metrics = await self._session.read("VM.get_guest_metrics", await self._ref("VM", vm))
+            if metrics == reading.NULL:
+                return GuestLook(vm, look.power_state, look.host)
+            heard = await self._session.read("VM_guest_metrics.get_last_updated", metrics)
+        return GuestLook(vm, look.power_state, look.host, reading.moment(heard))
 
     async def come_to_rest(self, vm: Named, within: float) -> bool:
         """See `port.Pool.come_to_rest`."""
@@ -270,6 +289,11 @@ class Client:
         async with self._told(f"{host} could not be rebooted"):
             await self._session.run("host.reboot", await self._ref("host", host))
 
+    async def restart_toolstack(self, host: Named) -> None:
+        """See `port.Pool.restart_toolstack`: `host.restart_agent` (xen-api xapi_host.ml) does it a second later."""
+        async with self._told(f"The toolstack of {host} could not be restarted"):
+            await self._session.run("host.restart_agent", await self._ref("host", host))
+
     async def gone_down(self, host: HostLook, within: float) -> bool:
         """See `port.Pool.gone_down`."""
         async with self._told(f"{host.named} could not be watched"):
@@ -298,6 +322,15 @@ class Client:
         """See `port.Pool.settle`."""
         async with self._told("What is at work inside the pool could not be waited for"):
             await watching.until_none(self._session, lambda tasks: looks.working(tasks, run=run, step=step), told)
+
+    async def give_up(self, run: str, step: str, told: Told) -> None:
+        """See `port.Pool.give_up`. A task that may not be cancelled, or ends meanwhile, is only waited for."""
+        async with self._told("What an earlier step left at work inside the pool could not be cancelled"):
+            tasks = (await self._session.records(("task",)))["task"]
+            for task in looks.working(tasks, run=run, step=step):
+                with suppress(answers.Failure):
+                    await self._session.act("task.cancel", task)
+        await self.settle(run, step, told)
 
     async def close(self) -> None:
         """See `port.Pool.close`."""

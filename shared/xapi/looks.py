@@ -54,7 +54,16 @@ def host_look(records: Records, uuid: str, *, run: str) -> HostLook | None:
         arriving=tuple(_vm_looks(records, arriving)),
         tasks_of_others=tuple(sorted(tasks_of_others(records, ref, run))),
         storage=reading.storage(records, ref),
+        agent_start_time=value.agent_start_time,
+        exports=tuple(sorted(_exports(records))) if reading.the_pool(records)["master"] == ref else (),
     )
+
+
+def _exports(records: Records) -> Iterator[str]:
+    """The names of VMs that are being exported."""
+    for vm in reading.guests(records):
+        if "export" in vm["current_operations"].values():
+            yield reading.named(vm).name
 
 
 def vm_look(record: Record, resident_on: Named | None) -> VMLook | None:

@@ -47,10 +47,22 @@ class VMLook:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestLook:
+    """What is heard of a guest. `reported_at` is when its tools last reported, seconds since 1970 by its host's clock,
+    None where they never did."""
+
+    named: Named
+    power_state: str
+    host: Named | None
+    reported_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HostLook:
     """A host at one moment, everything of one reading. `residents` and `arriving` (scheduled to be resident) are VMs
     other than the control domain; `tasks_of_others` the names of running tasks on it that are not of this run;
-    `storage` SR uuid to whether it is attached; times are seconds since 1970 by the host's own clock."""
+    `storage` SR uuid to whether it is attached; `exports` the names of VMs that are being exported through it (all of
+    the pool's go through the master); times are seconds since 1970 by the host's own clock."""
 
     named: Named
     master: bool
@@ -63,6 +75,8 @@ class HostLook:
     arriving: tuple[VMLook, ...] = ()
     tasks_of_others: tuple[str, ...] = ()
     storage: Mapping[str, bool] = field(default_factory=dict)
+    agent_start_time: float | None = None
+    exports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +116,20 @@ class Pool(Protocol):
         """A host in one reading. Raises GiveUp when the pool does not know it."""
         ...
 
+    async def control_domain_disks(self, host: Named) -> tuple[str, ...]:
+        """The names of disks that a host's control domain holds, as a backup does."""
+        ...
+
     async def vm(self, vm: Named) -> VMLook | None:
         """A VM, or None when it is gone."""
+        ...
+
+    async def guest(self, vm: Named) -> GuestLook | None:
+        """What is heard of a guest, or None when the VM is gone."""
+        ...
+
+    async def restart_toolstack(self, host: Named) -> None:
+        """Ask for a restart of a host's toolstack, once. It returns before the toolstack stops."""
         ...
 
     async def come_to_rest(self, vm: Named, within: float) -> bool:
@@ -188,6 +214,10 @@ class Pool(Protocol):
 
     async def settle(self, run: str, step: str, told: Told) -> None:
         """Wait until nothing that a step began is still at work inside the pool."""
+        ...
+
+    async def give_up(self, run: str, step: str, told: Told) -> None:
+        """Have the pool cancel what a step began, and wait until nothing of it is at work."""
         ...
 
     async def close(self) -> None:

@@ -89,11 +89,11 @@ def host(records: Records, ref: str) -> Host:
         cpu_features=str(record["cpu_info"].get("features_hvm", "")),
         tags=tuple(sorted(record.get("tags", ()))),
         networks_with_ip=_networks_with_ip(records, ref),
-        control_domain_disks=_held_by_control_domain(records, ref),
+        control_domain_disks=held_by_control_domain(records, ref),
     )
 
 
-def _held_by_control_domain(records: Records, host_ref: str) -> tuple[str, ...]:
+def held_by_control_domain(records: Records, host_ref: str) -> tuple[str, ...]:
     """Names of disks that a host's control domain holds."""
     return tuple(
         sorted(

@@ -74,6 +74,7 @@ async def check_gate(act: acts.CheckGate, work: Work) -> Ended:
         has = await work.pool.installed(act.host, packages.CEILING)
         if wrong := packages.not_running(has, now.versions):
             raise GiveUp(f"{act.host} was rebooted, and {' and '.join(wrong)}; look at its boot loader.")
+        await work.pool.mark(noted.installed_key(act.host), None)
     told = f" after {len(repaired)} repairs" if repaired else ""
     return Ended(
         acts.Checked(tuple(repaired), now.versions), f"{act.host} has its storage and what was installed{told}."

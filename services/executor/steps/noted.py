@@ -35,6 +35,16 @@ def host_text(run: str, host: Named) -> str:
     return json.dumps({"run": run, "undo": f"xe host-enable uuid={host.uuid}", "host": host.name}, sort_keys=True)
 
 
+def installed_key(host: Named) -> str:
+    """The key of the note that something was installed on a host, which stays until it was rebooted and checked."""
+    return f"rota:installed:{host.uuid}"
+
+
+def installed_text(run: str, host: Named, servertime: float) -> str:
+    """That note: `at` is the host's own time, seconds since 1970."""
+    return json.dumps({"run": run, "host": host.name, "at": servertime}, sort_keys=True)
+
+
 async def forget(setting: str, now: PoolSettings, pool: Pool) -> None:
     """Take a setting's note away, where there is one."""
     if key(setting) in now.notes:

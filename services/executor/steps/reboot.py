@@ -20,6 +20,9 @@ SAME_BOOT = 60.0
 SETTLE = 30.0
 """Pool seconds within which a host whose reboot somebody asked for is seen to go down: XAPI does it after 10."""
 
+BUSY_PAUSE = 30.0
+"""Pool seconds between two looks at a host on which others are at work."""
+
 SHUTDOWN_SEEN = 600.0
 """Pool seconds a host may take to go down: its own script may empty it first (conduct 23)."""
 
@@ -60,7 +63,7 @@ async def reboot(act: acts.RebootHost, work: Work) -> Ended:
         raise TryAgain(f"{act.host} is not live, so it is not rebooted.", after=30)
     if work.again and look.storage and not any(look.storage.values()):
         raise TryAgain(f"{act.host} has no storage attached: it goes down or starts, so it is not rebooted.", after=15)
-    _clear(look)
+    look = await _when_clear(act, work)
     began = work.clock.now()
     await work.pool.reboot(act.host)
     await work.say(0.5, f"{act.host} will go down in a moment.")
@@ -96,17 +99,42 @@ def _rebooted(host: Named, look: HostLook, noted: acts.HostNoted) -> bool:
     )
 
 
+async def _when_clear(act: acts.RebootHost, work: Work) -> HostLook:
+    """The look with which the host is rebooted: disabled, empty and idle. What others do there is waited for, a backup
+    above all, which a reboot would kill (conduct 11)."""
+    began = work.clock.now()
+    while True:
+        disks = await work.pool.control_domain_disks(act.host)
+        look = await work.pool.host(act.host)
+        _clear(look)
+        busy = [
+            *look.tasks_of_others,
+            *(f"the export of {vm}" for vm in look.exports),
+            *(f"the disk {disk} at its control domain" for disk in disks),
+        ]
+        if not busy:
+            return look
+        waited, what = work.clock.now() - began, listed(busy)
+        if waited > act.backup_minutes * 60:
+            raise GiveUp(
+                f"Somebody else is at work on {act.host} ({what}) for {spoken(waited)}, so it is not rebooted; see that"
+                " it ends, then retry.",
+                who_can_help="whoever makes the backups",
+                code="BACKUP",
+            )
+        left = spoken(act.backup_minutes * 60 - waited)
+        await work.say(0.0, f"{act.host} is not rebooted while others work on it ({what}), for {left} at most.")
+        await work.clock.sleep(BUSY_PAUSE)
+
+
 def _clear(look: HostLook) -> None:
-    """Conduct 2, all of one reading. Raises GoBack to disabling and emptying it, TryAgain for somebody else's task."""
+    """Conduct 2, all of one reading. Raises GoBack to disabling and emptying it."""
     host, on_it = look.named, [*look.residents, *look.arriving]
     if look.enabled:
         raise GoBack(f"{host} is enabled again, so it is not rebooted; it is disabled and emptied once more.", to=BACK)
     if on_it:
         names = listed([vm.named.name for vm in on_it])
         raise GoBack(f"{names} came to {host} meanwhile, so it is not rebooted; it is emptied once more.", to=BACK)
-    if look.tasks_of_others:
-        names = listed(list(look.tasks_of_others))
-        raise TryAgain(f"Somebody else is at work on {host} ({names}), so it is not rebooted yet.", after=30)
 
 
 def _below(host: Named, ceiling: Named, higher: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from services.executor.steps import claims, hosts, reboot, settings, survey, updates, vms
+from services.executor.steps import claims, guests, hosts, reboot, settings, survey, toolstack, updates, vms
 from services.executor.work import Ended, Work
 
 StepFunction = Callable[[Any, Work], Awaitable[Ended]]
@@ -26,12 +26,14 @@ STEPS: Mapping[str, StepFunction] = {
     "reboot_host": reboot.reboot,
     "check_gate": hosts.check_gate,
     "enable_host": hosts.enable,
+    "restart_toolstack": toolstack.restart,
+    "watch_guests": guests.watch,
 }
 
-READING: frozenset[str] = frozenset({"survey", "read_host"})
+READING: frozenset[str] = frozenset({"survey", "read_host", "watch_guests"})
 """Kinds that change nothing, and so are done on a pool that is `read_only` too."""
 
-LONG: frozenset[str] = frozenset({"install_updates", "migrate_vm"})
+LONG: frozenset[str] = frozenset({"install_updates", "migrate_vm", "reboot_host", "watch_guests"})
 """Kinds whose deadline counts from their last progress, which is therefore a fact."""
 
 PATIENT: Mapping[str, float] = {"survey": 0.0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from services.executor.steps import noted
 from services.executor.work import Ended, Work, listed, spoken
 from shared.domain import acts
 from shared.domain.errors import GiveUp, TryAgain
@@ -32,7 +33,10 @@ async def install(act: acts.InstallUpdates, work: Work) -> Ended:
     async def told(share: float) -> None:
         await work.say(share, f"Installing {len(offered)} packages on {act.host}: {share:.0%}.")
 
+    _only(act, offered)
     await work.say(0.0, f"Installing {len(offered)} packages on {act.host}.")
+    servertime = await work.pool.servertime(act.host)
+    await work.pool.mark(noted.installed_key(act.host), noted.installed_text(work.place.run, act.host, servertime))
     await work.pool.install(act.host, told)
     await _confirm(act.host, offered, work)
     took = spoken(work.clock.now() - began)
@@ -54,6 +58,16 @@ async def _offered(act: acts.InstallUpdates, work: Work) -> tuple[Package, ...]:
         waited = spoken(work.clock.now() - began)
         await work.say(0.0, f"Waiting for the updater of {act.host}, which is busy, for {waited} now.")
         await work.clock.sleep(BUSY_PAUSE)
+
+
+def _only(act: acts.InstallUpdates, offered: tuple[Package, ...]) -> None:
+    """On a host whose VMs run nothing is installed that was not planned: it may need a reboot."""
+    if act.only and (more := [package.name for package in offered if package.name not in act.only]):
+        raise GiveUp(
+            f"{act.host} is offered {listed(more)} by now, which may need a reboot; nothing was installed, because its"
+            " VMs run. Cancel, and start again.",
+            code="MORE_OFFERED",
+        )
 
 
 async def _below_the_ceiling(act: acts.InstallUpdates, offered: tuple[Package, ...], work: Work) -> None:

@@ -25,7 +25,7 @@ from shared.domain.model import HA, Package, PoolSettings, PoolSnapshot, Version
 from shared.domain.names import Named
 from shared.service import Context
 from shared.settings import BusSettings, PoolAccess, Settings
-from shared.xapi.port import HostLook, PoolLook, Told, VMLook
+from shared.xapi.port import GuestLook, HostLook, PoolLook, Told, VMLook
 
 ATHOS = Named("uuid-athos", "athos")
 PORTHOS = Named("uuid-porthos", "porthos")
@@ -93,6 +93,9 @@ class FakePool:
 
     async def settle(self, run: str, step: str, told: Told) -> None:
         self.ledger.asked.append((f"settle {run} {step}", self.session))
+
+    async def give_up(self, run: str, step: str, told: Told) -> None:
+        self.ledger.asked.append((f"give up {run} {step}", self.session))
 
     async def close(self) -> None:
         self.ledger.closed.append(self.session)
@@ -163,6 +166,15 @@ class FakePool:
 
     async def plug(self, host: Named, sr: Named) -> bool:
         raise NotImplementedError
+
+    async def guest(self, vm: Named) -> GuestLook | None:
+        raise NotImplementedError
+
+    async def restart_toolstack(self, host: Named) -> None:
+        raise NotImplementedError
+
+    async def control_domain_disks(self, host: Named) -> tuple[str, ...]:
+        return ()
 
 
 @dataclass

@@ -138,21 +138,37 @@ def test_a_host_with_a_paused_vm_on_it_is_not_rebooted() -> None:
 
 
 def test_a_host_that_somebody_else_works_on_is_waited_for() -> None:
-    """A task of no order of this run: not yet."""
+    """A task of no order of this run: it is told what is waited for, and the reboot comes after its end."""
 
     async def run(pool: Simulated) -> None:
         act = await pool.ready_for_reboot("porthos")
         other = await pool.login("t09-s009", run="another-run")
         installing = asyncio.create_task(other.install(pool["porthos"], pool.ignored))
         await pool.clock.sleep(2)
-        with pytest.raises(TryAgain, match="Somebody else is at work on porthos"):
-            await pool.do(act)
-        assert pool.calls("host.reboot") == []
+        rebooting = asyncio.create_task(pool.do(act))
         await installing
+        assert pool.calls("host.reboot") == []
         await other.close()
-        await pool.do(act)
+        await rebooting
+        assert any("porthos is not rebooted while others work on it" in said for said in pool.said)
 
     story(run)
+
+
+def test_a_backup_is_waited_for_and_not_killed() -> None:
+    """Its disk hangs on the host's control domain; past the policy's time a person is asked."""
+
+    async def run(pool: Simulated) -> None:
+        act = await pool.ready_for_reboot("athos")
+        pool.simulation.fault("backup", vm="idle", seconds=900)
+        with pytest.raises(GiveUp, match="the disk idle backup at its control domain"):
+            await pool.do(replace(act, backup_minutes=5))
+        assert pool.calls("host.reboot") == []
+        await pool.do(act)
+        assert pool.reboots("athos") == 1
+
+    halted = {"name": "idle", "memory": "2 GiB", "state": "halted"}
+    story(run, vms=[{"name": "gitlab", "host": "athos", "memory": "8 GiB"}, halted])
 
 
 def test_a_lost_reply_is_no_reason_to_call_again() -> None:

@@ -201,3 +201,32 @@ def _stored(pool: Simulated, taken: acts.SurveyTaken) -> dict[str, Any]:
     assert hashlib.sha256(data).hexdigest().startswith(taken.digest)
     read: dict[str, Any] = json.loads(data)
     return read
+
+
+def test_an_installation_is_noted_in_the_pool_until_the_host_was_rebooted_and_checked() -> None:
+    """With the host's own time, so that whoever comes next knows that a reboot is pending."""
+
+    async def run(pool: Simulated) -> None:
+        await pool.do(acts.InstallUpdates(pool["porthos"]))
+        key = f"rota:installed:{pool['porthos'].uuid}"
+        notes = (await pool.learn()).settings.notes
+        assert json.loads(notes[key])["host"] == "porthos"
+        await pool.do(await pool.ready_for_reboot("porthos"))
+        while pool.simulation.state()["hosts"]["porthos"]["answers"] != "open":
+            await pool.clock.sleep(5)
+        await pool.clock.sleep(30)
+        await pool.do(acts.CheckGate(pool["porthos"]))
+        assert key not in (await pool.learn()).settings.notes
+
+    story(run, hosts=[{"name": "athos", **HOST, "updated": True}, {"name": "porthos", **HOST}], vms=[])
+
+
+def test_nothing_that_was_not_planned_is_installed_on_a_host_whose_vms_run() -> None:
+    """What was published since may need a reboot."""
+
+    async def run(pool: Simulated) -> None:
+        with pytest.raises(GiveUp, match="which may need a reboot; nothing was installed"):
+            await pool.do(acts.InstallUpdates(pool["athos"], only=("xapi-core",)))
+        assert installs(pool) == []
+
+    story(run)

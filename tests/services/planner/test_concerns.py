@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from services.planner import backups, blockers, concerns, forecasting
-from shared.domain.model import SR, Disc, Disk, Evacuation, PoolSettings, PoolSnapshot
+from shared.domain.model import SR, VM, Disc, Disk, Evacuation, PoolSettings, PoolSnapshot
 from shared.domain.policy import Policy
 from tests.services.planner.play import GIB, host, pool, vm
 
@@ -29,10 +30,10 @@ def noted(snapshot: PoolSnapshot) -> str:
     return " ".join(forecasting.forecast(snapshot, Policy()).notes)
 
 
-def two(*vms: object, **changes: object) -> PoolSnapshot:
+def two(*vms: VM, **changes: Any) -> PoolSnapshot:
     """athos and porthos, and these VMs."""
     hosts = (host("athos", attached=LOCAL), host("porthos", **changes))
-    return pool(hosts, vms, PoolSettings())  # type: ignore[arg-type]
+    return pool(hosts, vms, PoolSettings())
 
 
 def test_a_local_disk_is_named_with_its_storage() -> None:
@@ -200,7 +201,7 @@ def test_xapis_answers_about_targets_stand_beside_ours_where_they_differ(code: s
         ({"blocked_operations": {"pool_migrate": "VM migration is blocked during backup"}}, "VM db is being backed up"),
     ],
 )
-def test_a_backup_is_waited_for_and_stops_nothing(changes: dict[str, object], because: str) -> None:
+def test_a_backup_is_waited_for_and_stops_nothing(changes: dict[str, Any], because: str) -> None:
     """It is said for how long, and its block is left alone, also where XAPI tells of it as of any block."""
     prevented = vm("db", "athos", prevents=Evacuation("OPERATION_BLOCKED"), **changes)
     if "operations" in changes:

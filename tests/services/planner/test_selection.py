@@ -53,10 +53,20 @@ def test_a_host_that_waits_for_a_reboot_has_a_turn() -> None:
     assert chosen(pool((host("athos", updates=DONE), host("porthos", updates=DONE, reboot_pending=True)))) == [
         "porthos"
     ]
-    noted = PoolSettings(notes={"rota:installed:host-porthos": "{}"})
-    snapshot = pool((host("athos", updates=DONE), host("porthos", updates=DONE)), settings=noted)
-    assert chosen(snapshot) == []
-    assert chosen(selection.with_installations(snapshot)) == ["porthos"]
+
+
+def test_an_installation_of_ours_that_no_boot_followed_is_a_pending_reboot() -> None:
+    """It is noted in the pool with the host's own time; a note that cannot be read is believed."""
+
+    def with_note(text: str) -> list[str]:
+        noted = PoolSettings(notes={"rota:installed:host-porthos": text, "rota:claim": "{}"})
+        snapshot = pool((host("athos", updates=DONE), host("porthos", updates=DONE)), settings=noted)
+        assert chosen(snapshot) == []
+        return chosen(selection.with_installations(snapshot))
+
+    assert with_note('{"at": 5000.0}') == ["porthos"]
+    assert with_note('{"at": 900.0}') == []
+    assert with_note("nonsense") == ["porthos"]
 
 
 @pytest.mark.parametrize("policy", [{"only": ["porthos"]}, {"skip": ["athos"]}])
