@@ -92,6 +92,29 @@ async def until_stopped(context: Context, *work: Awaitable[None]) -> None:
         await asyncio.gather(stop, *tasks, return_exceptions=True)
 
 
+async def _reach(settings: settings_.Settings, instance: str) -> port.Bus:
+    """The bus, waited for as long as it takes, with its streams as they should be."""
+    bus = await jetstream.connect(settings.bus.url, name=instance)
+    try:
+        await bus.ensure_streams(settings.bus.replicas)
+    except BaseException:
+        await bus.close()
+        raise
+    return bus
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, port.Bus]) -> port.Bus | None:
+    """What work gives, or None when a stop is told before it is done."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, stopping):
+            task.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
+
+
 async def _run(name: str, serve: Serve, settings: settings_.Settings) -> None:
     instance = instance_name(name)
     log = structlog.get_logger().bind(service=name, instance=instance)
@@ -99,8 +122,10 @@ async def _run(name: str, serve: Serve, settings: settings_.Settings) -> None:
     loop = asyncio.get_running_loop()
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_, stop.set)
-    bus = await jetstream.connect(settings.bus.url, name=instance)
-    await bus.ensure_streams(settings.bus.replicas)
+    bus = await _unless(stop, _reach(settings, instance))
+    if bus is None:
+        log.info("stopped", sentence=f"The {name} was told to stop while it waited for its bus.")
+        return
     clock = Clock(settings.clock.factor, settings.clock.origin)
     context = Context(name, instance, settings, clock, bus, log, stop)
     log.info("started", sentence=f"The {name} is ready.")

@@ -7,6 +7,7 @@ a new session, as a take-over from oneself. What a step does is in `steps`, who 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -96,7 +97,8 @@ class Holder:
                 if now - lost_at >= self._patience(standing.act):
                     return await self._tell(self._failed(error))
                 self._log.info("lost", pool=self._command.pool, step=self._command.step, sentence=error.because)
-                await self._say(0.0, f"{error.because} It is tried again, for {spoken(now - lost_at)} now.")
+                with contextlib.suppress(Superseded):  # which the next look at the journal finds out
+                    await self._say(0.0, f"{error.because} It is tried again, for {spoken(now - lost_at)} now.")
                 await asyncio.sleep(RETRY)
 
     async def _while_wanted(self, standing: guards.Standing) -> facts.StepSucceeded | facts.StepFailed:

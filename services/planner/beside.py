@@ -52,8 +52,9 @@ def of_turn(run: Run, turn: str, snapshot: PoolSnapshot) -> Beside:
         size = sizes.get(act.vm.uuid, 0)
         if where.get(act.vm.uuid) != act.to.uuid or act.purpose == "home":
             promised[act.to.uuid] = promised.get(act.to.uuid, 0) + size
-        if where.get(act.vm.uuid) == act.away_from.uuid or act.purpose == "home":
-            leaving.setdefault(act.away_from.uuid, []).append(Departure(step.id, act.vm.uuid, size))
+        here = where.get(act.vm.uuid) or ""
+        if here == act.away_from.uuid or act.purpose == "home":
+            leaving.setdefault(here, []).append(Departure(step.id, act.vm.uuid, size))
         arriving.setdefault(act.to.uuid, []).append(step.id)
     under_way = {other.host.uuid for other in pacing.under_way(run) if other.host and other.id != turn}
     return Beside(

@@ -6,7 +6,7 @@ that a VM failed to go to is avoided where another can take it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from services.planner import blockers, placement, turn_graph, turn_plan
 from shared.domain import acts, facts
@@ -48,7 +48,8 @@ def moves_again(
         return turn_plan.TurnPlan((), homes, stops, 0.0)
     returning = {act.vm.uuid for _, act in moves if act.purpose == "home"}
     network = policy.migration_network or snapshot.settings.migration_network
-    return turn_plan.TurnPlan(_steps(turn, host, survey, found.moves, returning, network), homes, (), 0.0)
+    given_up = {act.vm.uuid: step.id for step, act in leaving if step.state is StepState.SKIPPED}
+    return turn_plan.TurnPlan(_steps(turn, host, survey, found.moves, returning, given_up, network), homes, (), 0.0)
 
 
 def _promised(snapshot: PoolSnapshot, leaving: Sequence[Moving], standing: turn_plan.Standing) -> dict[str, int]:
@@ -71,14 +72,20 @@ def _avoid(leaving: Sequence[Moving]) -> dict[str, frozenset[str]]:
 
 
 def _steps(
-    turn: Turn, host: Named, survey: str, moves: Sequence[placement.Move], returning: set[str], network: str
+    turn: Turn,
+    host: Named,
+    survey: str,
+    moves: Sequence[placement.Move],
+    returning: set[str],
+    given_up: Mapping[str, str],
+    network: str,
 ) -> tuple[facts.StepPlanned, ...]:
     first = len(turn.steps) + 1
     need = facts.Need(step=survey, because="the pool was looked at again")
     away = tuple(
         facts.StepPlanned(
             step=step_id(turn.id, number),
-            act=acts.MigrateVM(move.vm.named, move.to.named, host, "empty", network),
+            act=acts.MigrateVM(move.vm.named, move.to.named, host, "empty", network, given_up.get(move.vm.uuid, "")),
             needs=(need,),
             why=f"{move.vm.name} leaves {host.name} for {move.to.name}.",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.planner import pacing, turn_graph
 from shared.domain import acts, facts
@@ -94,11 +94,26 @@ def _ordered(run: Run, step: Step, now: float, ids: dict[str, str]) -> facts.Run
 
 
 def _complete(run: Run, step: Step) -> acts.Act:
-    """A reboot's order carries what was noted of the host immediately before."""
+    """A reboot's order carries what was noted of the host immediately before; a way home begins where the VM went,
+    which may be elsewhere than was planned."""
+    if isinstance(step.act, acts.MigrateVM) and step.act.purpose == "home":
+        return replace(step.act, away_from=_went_to(run, step.act))
     if not isinstance(step.act, acts.RebootHost):
         return step.act
     noted = noted_before(run, step.act.host)
     return acts.RebootHost(step.act.host, noted)
+
+
+def _went_to(run: Run, home: acts.MigrateVM) -> Named:
+    """Where the last move of a VM that is not its way home has taken it."""
+    moves = [
+        (step.ended_at, step.act.to)
+        for step in run.steps()
+        if isinstance(step.act, acts.MigrateVM)
+        and (step.act.vm.uuid, step.state) == (home.vm.uuid, StepState.SUCCEEDED)
+        and step.act.purpose != "home"
+    ]
+    return max(moves, default=(0.0, home.away_from), key=lambda move: move[0])[1]
 
 
 def noted_before(run: Run, host: Named) -> acts.HostNoted | None:

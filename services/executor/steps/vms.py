@@ -16,6 +16,8 @@ MOVE_PATIENCE = 3600.0
 
 async def migrate(act: acts.MigrateVM, work: Work) -> Ended:
     """Move a running VM. One that its owner stopped, deleted or moved elsewhere meanwhile is a fact of life."""
+    if act.instead_of:
+        await work.pool.give_up(work.place.run, act.instead_of, _nothing_to_tell)
     before = await _at_rest(act.vm, work)
     if (settled := _settled(act, before, work)) is not None:
         return settled
@@ -66,6 +68,10 @@ async def sweep(act: acts.EvacuateRest, work: Work) -> Ended:
     if left := (await work.pool.host(act.host)).residents:
         raise TryAgain(f"{listed([vm.named.name for vm in left])} did not leave {act.host}.", after=15)
     return Ended(acts.Swept(tuple(vm.named for vm in found)), f"The pool moved {names} off {act.host}.")
+
+
+async def _nothing_to_tell(share: float) -> None:
+    """How far a move is that was given up tells nothing of this one."""
 
 
 async def _at_rest(vm: Named, work: Work) -> VMLook | None:
