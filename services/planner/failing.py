@@ -67,6 +67,10 @@ def hosts_lost(view: View) -> Said | None:
                 f"Host {seen.name} is {seen.state} and Rota did not order it; look after it, then resume or cancel."
             )
             lost = facts.HostLost(**view.ids, host=Named(seen.uuid, seen.name), because=because)
+            if view.run.policy.on_host_lost == "cancel" and not view.run.cancel:
+                sentences = cancelling.sentences(view.run, now=False)
+                cancel = facts.RunCancelling(**view.ids, by="policy", now=False, sentences=sentences)
+                return Said((lost, cancel), sentence=because)
             held = facts.RunHeld(**view.ids, because=because, who_can_help="the pool's administrator")
             return Said((lost, held), sentence=because)
     return None

@@ -37,7 +37,8 @@ class Policy(BaseModel):
     """When packages are installed: on the emptied host, in its turn."""
 
     reboot: Literal["always", "when_needed"] = "always"
-    """Reboot after any update: the vendor's advice, and it cannot always be told whether one is needed."""
+    """Reboot after any update: the vendor's advice, and it cannot always be told whether one is needed. `when_needed`:
+    a host whose updates are all of the toolstack keeps its VMs, and only its toolstack is restarted."""
 
     only: tuple[Name, ...] = ()
     """Only these hosts, by name or uuid; empty means all with something to do."""
@@ -74,6 +75,9 @@ class Policy(BaseModel):
     on_failure: Literal["hold", "cancel", "skip_host"] = "hold"
     """When a step gives up: hold and ask a person; cancel after this turn; or take the turn back and go on with the
     next host. Where a turn can no longer go back, and for the run's first host, the run holds."""
+
+    on_host_lost: Literal["hold", "cancel"] = "hold"
+    """When a host is lost that Rota did not send away: hold and ask a person, or cancel after the turns under way."""
 
     failure_budget: Few = 1
     """After so many hosts that failed nothing new begins: the run holds."""
@@ -120,7 +124,6 @@ class Policy(BaseModel):
 SUPPORTED: Mapping[str, frozenset[Any]] = {
     "mode": frozenset({"home"}),
     "install": frozenset({"in_turn"}),
-    "reboot": frozenset({"always"}),
     "approval": frozenset({"none"}),
     "window": frozenset({""}),
 }

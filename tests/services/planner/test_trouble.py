@@ -214,3 +214,18 @@ def test_a_vm_that_may_not_go_home_to_an_older_host_is_named_before_and_after() 
 
 def _leaves(act: acts.Act, host: str) -> bool:
     return isinstance(act, acts.MigrateVM) and act.purpose == "empty" and act.away_from.name == host
+
+
+def test_policy_may_cancel_when_a_host_is_lost() -> None:
+    """Nobody is asked: the turn under way is finished, no other begins, and what was changed is put back."""
+    play = Play(pool(), Policy(on_host_lost="cancel")).start()
+    while not any(_leaves(act, "athos") for act in play.done):
+        play.step()
+    play.say(facts.HostDown(pool="lab", host="host-porthos", name="porthos", seen_at=play.now))
+    play.play()
+
+    assert "host_lost" in play.names()
+    assert "run_held" not in play.names()
+    assert play.run.outcome == "failed"
+    assert [act.host.name for act in play.done if isinstance(act, acts.RebootHost)] == ["athos"]
+    assert play.world.settings.ha.enabled
