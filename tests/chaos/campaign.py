@@ -37,7 +37,7 @@ def carry_out(
     `file` takes a line for each as it ends; with `resume` what stands there is not done again.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    done = {outcome["name"]: outcome for outcome in _read(file)} if resume else {}
+    done = {outcome["name"]: outcome for outcome in known(file)} if resume else {}
     file.open("a" if resume else "w").close()
     left = [(name, one) for name, one in cases.items() if name not in done]
     found = [done[name] for name in cases if name in done]
@@ -82,7 +82,8 @@ def _bounded(given: tuple[Callable[[Any], Outcome], str, object, float]) -> Outc
     return {"name": name, **outcome, "seconds": round(time.monotonic() - began, 2), "by": os.getpid()}
 
 
-def _read(file: Path) -> list[Outcome]:
+def known(file: Path) -> list[Outcome]:
+    """What became of the cases that a file has a line of; a line that was broken off is left out."""
     if not file.exists():
         return []
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
