@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shared.domain.model import VM, Host, PoolSnapshot
+from shared.domain.names import Named
 
 WORDS = ("backup", "backed up", "snapshot", "export")
 """What the text of a block says that a backup has set ("VM migration is blocked during backup")."""
@@ -26,8 +27,11 @@ LISTED = 3
 """So many reasons are named in a sentence."""
 
 
-def waiting_for(snapshot: PoolSnapshot, host: Host) -> str | None:
+def waiting_for(snapshot: PoolSnapshot, named: Named) -> str | None:
     """What a turn of this host, or its reboot, must wait for, in one sentence; None when nothing is in the way."""
+    host = snapshot.host(named.uuid)
+    if host is None:
+        return None
     reasons = list(dict.fromkeys((*_on(snapshot, host), *_through(snapshot, host))))
     if not reasons:
         return None

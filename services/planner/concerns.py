@@ -42,7 +42,7 @@ def notes(snapshot: PoolSnapshot, policy: Policy, turns: Sequence[Host]) -> Iter
                 f" {master}, and is looked at then."
             )
     for host in turns:
-        if sentence := backups.waiting_for(snapshot, host):
+        if sentence := backups.waiting_for(snapshot, host.named):
             yield backups.until(sentence, policy.backup_minutes)
 
 

@@ -22,6 +22,11 @@ def forecast(snapshot: PoolSnapshot, policy: Policy) -> facts.Forecast:
     turns: list[facts.ForecastTurn] = []
     done: set[str] = set()
     for number, host in enumerate(hosts, 1):
+        if selection.work(host, policy) == "toolstack":
+            turns.append(
+                _forecast_turn(turn_id(number), host, host.uuid == snapshot.master, placement.Placement(), policy)
+            )
+            continue
         found = _placed(snapshot, host, policy, newest=frozenset(done))
         stops += [*blockers.of_vms(snapshot, host), *(blockers.of_short(snapshot, host, one) for one in found.short)]
         opinions += concerns.second_opinion(snapshot, host, [move.vm for move in found.moves])
@@ -69,7 +74,9 @@ def _forecast_turn(
 
 def _turn_because(host: Host, master: bool, policy: Policy) -> str:
     what = (
-        f"{len(host.updates)} updates wait" if host.updates and policy.updates
+        f"{len(host.updates or ())} updates wait that need no reboot; its VMs stay"
+        if selection.work(host, policy) == "toolstack"
+        else f"{len(host.updates)} updates wait" if host.updates and policy.updates
         else "it was updated and not rebooted since" if host.reboot_pending
         else "it was updated before its master, which lets it in again once it is updated itself" if host.ahead
         else "a rolling reboot was asked for"

@@ -6,6 +6,7 @@ again, while its VMs go home the next may begin. The limits stand in the forecas
 
 from __future__ import annotations
 
+from services.planner import selection
 from services.planner.view import Said, View
 from shared.domain import facts
 from shared.domain.run import Run, StepState, Turn
@@ -102,6 +103,13 @@ def pool_not_whole(view: View, planned: facts.ForecastTurn) -> Said | None:
         if seen.state != "answering" and seen.uuid not in ours:
             return Said(sentence=f"Waiting to begin the next turn, because host {seen.name} does not answer.")
     return None
+
+
+def same_group(view: View, planned: facts.ForecastTurn) -> Said | None:
+    """Of one failure domain no two hosts are in their turns at once."""
+    others = [turn.host for turn in under_way(view.run) if turn.host]
+    sentence = selection.conflicts(planned.host, others, view.run.policy)
+    return Said(sentence=sentence) if sentence else None
 
 
 def master_away(run: Run) -> bool:

@@ -101,7 +101,7 @@ def _complete(run: Run, step: Step) -> acts.Act:
     if not isinstance(step.act, acts.RebootHost):
         return step.act
     noted = noted_before(run, step.act.host)
-    return acts.RebootHost(step.act.host, noted)
+    return replace(step.act, noted=noted)
 
 
 def _went_to(run: Run, home: acts.MigrateVM) -> Named:

@@ -68,6 +68,28 @@ class Graph:
             self._home(move, back)
         return tuple(self.planned)
 
+    def toolstack_steps(self) -> tuple[facts.StepPlanned, ...]:
+        """Packages that need no reboot: installed while the VMs run, then another toolstack."""
+        host, name = self.host.named, self.host.name
+        expected = tuple(Package(one.name, one.version, one.release) for one in self.host.updates or ())
+        only = tuple(package.name for package in expected)
+        ceiling = None if host.uuid == self.snapshot.master else self.snapshot.named(self.snapshot.master)
+        installed = self.add(
+            acts.InstallUpdates(host, ceiling, only),
+            f"Install {len(expected)} updates on {name}, which need no reboot.",
+            (step_id(self.turn, 1), "the plan is fresh"),
+        )
+        restarted = self.add(
+            acts.RestartToolstack(host), f"Restart the toolstack of {name}.", (installed, "the updates are installed")
+        )
+        attached = tuple(Named(sr, self.snapshot.sr_name(sr)) for sr in self.host.attached)
+        self.add(
+            acts.CheckGate(host, attached, self.host.versions, True, expected),
+            f"See that {name} has its storage and what was installed.",
+            (restarted, "its toolstack runs anew"),
+        )
+        return tuple(self.planned)
+
     def _away(self, move: placement.Move, disabled: str) -> str:
         return self.add(
             acts.MigrateVM(move.vm.named, move.to.named, self.host.named, "empty", self._network()),
@@ -95,7 +117,10 @@ class Graph:
         )
         kept = self._database_kept(host, noted)
         reboot = self.add(
-            acts.RebootHost(host), f"Reboot {host.name}.", (noted, "its boot time and clock are on record"), *kept
+            acts.RebootHost(host, backup_minutes=self.policy.backup_minutes),
+            f"Reboot {host.name}.",
+            (noted, "its boot time and clock are on record"),
+            *kept,
         )
         back = self.add(acts.AwaitHost(host), f"Wait until {host.name} is back.", (reboot, "it was told to reboot"))
         expected = tuple(Package(one.name, one.version, one.release) for one in self.host.updates or ())

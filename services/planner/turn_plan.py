@@ -46,6 +46,9 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
         return TurnPlan((), (), (gone,), 0.0)
     if not selection.has_turn(here, policy):
         return TurnPlan((), (), (), 0.0, idle=True)
+    if selection.work(here, policy) == "toolstack" and not _in_the_way(snapshot, here, policy):
+        steps = Graph(turn, snapshot, here, standing.homes, policy, standing.beside).toolstack_steps()
+        return TurnPlan(steps, (), (), estimate.of_turn((), installs=True))
     fresh = new_homes(snapshot, here, standing)
     known = {**standing.homes, **{home.vm.uuid: home for home in fresh}}
     found = _placed_home_aware(snapshot, here, known, standing, policy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from services.planner import beside, cancelling, pacing, preparing, replanning, stepping, turn_plan
+from services.planner import backups, beside, cancelling, pacing, preparing, replanning, stepping, turn_plan
 from services.planner.view import Said, View
 from shared.domain import acts, facts
 from shared.domain.model import PoolSnapshot
@@ -17,6 +17,9 @@ PASSING = frozenset({"HOST_OFFLINE", "HOST_DISABLED", "UPDATES_UNKNOWN"})
 
 PASSES_WITHIN, LOOK_AGAIN = 180.0, 20.0
 """Seconds of pool time after a turn's beginning in which that is looked at again, and between two looks."""
+
+LOOK_AT_BACKUP_AGAIN = 120.0
+"""Seconds of pool time between two looks at a backup that a turn waits for."""
 
 
 def turn_back(view: View) -> Said | None:
@@ -73,6 +76,8 @@ def _planned_turn(view: View, turn: Turn, host: Named, survey: Step, snapshot: P
             return _looked_at_again(view, turn, survey, because)
         held = facts.RunHeld(**view.ids, because=because, step=survey.id, who_can_help="the owners of these VMs")
         return Said((held,), sentence=because)
+    if waiting := backups.waiting_for(snapshot, host):
+        return _waiting_for_backups(view, turn, survey, waiting)
     differences = stepping.differences(view.run, turn.id, plan.steps)
     planned = facts.TurnPlanned(
         **view.ids,
@@ -90,9 +95,21 @@ def _others(view: View, turn: Turn) -> str:
     return ", ".join(one.host.name for one in view.run.turns.values() if one.host and one.id != turn.id)
 
 
-def _looked_at_again(view: View, turn: Turn, survey: Step, because: str) -> Said:
+def _waiting_for_backups(view: View, turn: Turn, survey: Step, because: str) -> Said:
+    """A turn waits for backups on its host, as long as policy says; then a person is asked (conduct 11)."""
+    minutes = view.run.policy.backup_minutes
+    if view.now < turn.begun_at + minutes * 60:
+        return _looked_at_again(view, turn, survey, backups.until(because, minutes), LOOK_AT_BACKUP_AGAIN)
+    because = f"{because} That has lasted {minutes:g} minutes; see that it ends, then resume, or skip the host."
+    held = facts.RunHeld(
+        **view.ids, because=because, step=survey.id, who_can_help="whoever makes the backups of this pool"
+    )
+    return Said((held,), sentence=because)
+
+
+def _looked_at_again(view: View, turn: Turn, survey: Step, because: str, pause: float = LOOK_AGAIN) -> Said:
     """The pool is surveyed once more before a person is asked: what stands in the way may pass by itself."""
-    due = survey.ended_at + LOOK_AGAIN
+    due = survey.ended_at + pause
     if view.now < due:
         return Said(sentence=f"{because} The pool is looked at again before somebody is asked.", wake_at=due)
     again = facts.StepsReopened(**view.ids, turn=turn.id, steps=(survey.id,), because=because)
@@ -226,6 +243,7 @@ HURDLES: tuple[Hurdle, ...] = (
     pacing.too_many_failed,
     pacing.too_many_under_way,
     pacing.pool_not_whole,
+    pacing.same_group,
 )
 """What may stand in the way of a turn's beginning, asked in this order; the first that says something is obeyed. One
 that writes no fact only makes the turn wait."""

@@ -1,4 +1,4 @@
-"""Pools that somebody began to update: by half, without a reboot, in the wrong order; and runs of some hosts alone."""
+"""Pools that are not as one would wish: updated by half, in the wrong order, under backup; and runs of some hosts."""
 
 from __future__ import annotations
 
@@ -82,3 +82,48 @@ def test_a_run_that_would_update_a_member_before_its_master_is_refused(tmp_path:
         assert reboots(house) == []
 
     tell(story, tmp_path, world="small")
+
+
+def test_a_backup_is_waited_for_before_a_turn(tmp_path: Path) -> None:
+    """It runs to its end, its block stays alone, and the turn comes after it."""
+
+    async def story(house: House) -> None:
+        ended, _ = await ran(house)
+        assert ended.outcome == "succeeded", ended
+        disabled = {
+            line["host"]: line["t"]
+            for line in house.sim.journal
+            if line["kind"] == "host" and line["state"] == "disabled" and line["cause"] == "call"
+        }
+        assert disabled["beta"] > 1800
+
+    tell(story, tmp_path, world="backup")
+
+
+def test_a_backup_that_does_not_end_is_a_persons_business(tmp_path: Path) -> None:
+    """Past the policy's minutes the run holds with its name, and nothing was done to the host."""
+
+    async def story(house: House) -> None:
+        await house.order(commands.StartRun(pool="lab", policy={"backup_minutes": 10}))
+        held = await house.until("run_held")
+        assert isinstance(held, facts.RunHeld)
+        assert held.because.startswith("beta waits: VM db is being backed up")
+        assert house.sim.state()["hosts"]["beta"]["enabled"]
+
+    tell(story, tmp_path, world="backup")
+
+
+def test_updates_of_the_toolstack_alone_leave_vms_where_they_are(tmp_path: Path) -> None:
+    """Where the policy allows it: the packages are installed, the toolstack restarted, the master's first."""
+
+    async def story(house: House) -> None:
+        ended, turns = await ran(house, {"reboot": "when_needed"})
+        assert ended.outcome == "succeeded", ended
+        assert [(turn.host.name, turn.outcome) for turn in turns] == [("alpha", "done"), ("beta", "done")]
+        assert reboots(house) == []
+        hosts = house.sim.state()["hosts"]
+        assert all(host["updates"] == 0 for host in hosts.values())
+        assert all(host["installed"]["xapi-core"] == host["running"]["xapi-core"] for host in hosts.values())
+        assert not [line for line in house.sim.journal if line["kind"] == "migration"]
+
+    tell(story, tmp_path, world="toolstack")

@@ -223,12 +223,12 @@ def test_a_host_waits_for_what_others_do_on_it_and_the_master_for_every_export()
         vm("db", "porthos", operations=("export",)), control_domain_disks=("disk 1",), tasks_of_others=("SR.scan",)
     )
     athos, porthos = snapshot.hosts
-    assert backups.waiting_for(snapshot, athos) == "athos waits: VM db is being exported."
-    said = backups.waiting_for(snapshot, porthos)
+    assert backups.waiting_for(snapshot, athos.named) == "athos waits: VM db is being exported."
+    said = backups.waiting_for(snapshot, porthos.named)
     assert said is not None
     assert "the disk 'disk 1' is attached to its control domain" in said
     assert "somebody else's task 'SR.scan' runs on it" in said
-    assert backups.waiting_for(two(vm("db", "athos")), athos) is None
+    assert backups.waiting_for(two(vm("db", "athos")), athos.named) is None
 
 
 def test_what_is_asked_of_many_vms_alike_is_asked_once() -> None:
