@@ -1,7 +1,7 @@
 """`python -m tests.chaos`: the whole proof that nothing is lost, in process and with real processes, and its table.
 
 RUNS real runs (200), CASES in process (all there are), SEED, WORKERS at once (3); RESUME=1 goes on where it stopped.
-PART=real or PART=in-process carries out that half alone, beside what an earlier call has written of the other. Ends with
+PART=real or PART=in-process carries out that half alone, beside what an earlier call wrote of the other. Ends with
 1 if anything is wrong.
 """
 

@@ -69,20 +69,42 @@ SHORT, WITHIN_A_REBOOT, LONGER_THAN_ACK_WAIT, LONG = 1.5, 4.0, 13.0, 1200.0
 """Seconds that a pause, a cut or a bus's death lasts. A step whose executor is silent is given away after 2; a host
 that is to be rebooted goes down after 10; a whole run is over within the longest."""
 
+CHANGES = frozenset({"append", "append_guarded", "send_order", "put", "put_object", "ack"})
+CHANGES_THE_POOL = ("Async.", "session.log", "pool.add_to", "pool.remove_from", "host.", "task.cancel")
+"""What changes something on the bus, and at the pool. Of two looks between two changes it makes no difference at which
+a service dies: what outlives it is the same. So a blow is tried before and after each change, and at one look
+between."""
+
+
+def changes(doing: str) -> bool:
+    """Whether a call changes anything that outlives who makes it."""
+    return doing in CHANGES or (doing.startswith(CHANGES_THE_POOL) and ".get" not in doing)
+
+
+ACTS = frozenset({"append", "append_guarded", "send_order"})
+
+
+def _acts(call: Call) -> bool:
+    """Whether a call is what was looked for before: an act at the pool, a fact, an order."""
+    return call.doing in ACTS or call.doing.startswith("Async.") or "other_config" in call.doing
+
+
 HEARTBEATS = frozenset({"working", "say"})
 """Done every moment while a step is in hand, and of no consequence: nothing is struck there."""
 
 
 def singles(calls: Sequence[Call], replicas: int, usual: float) -> list[Case]:
-    """One blow each: every service is killed at every call; executors and planners stand still, or are cut off, longer
-    than the bus waits, two of them also for twenty minutes; the bus dies."""
-    deciders = [call for call in calls if call.service in ("executor", "planner")]
+    """One blow each: every service is killed at every call; executors and planners stand still before and after each
+    act, longer than the bus waits, two of them also for twenty minutes; one of each is cut off there, and the bus dies
+    when something is told to it."""
+    acts = [call for call in calls if call.service in ("executor", "planner") and _acts(call)]
     alone = replicas == 1
-    pauses = (LONGER_THAN_ACK_WAIT,) if alone else (WITHIN_A_REBOOT, LONGER_THAN_ACK_WAIT, LONG)
+    pauses = (LONGER_THAN_ACK_WAIT,) if alone else (LONGER_THAN_ACK_WAIT, LONG)
     blows = [Blow("kill", call) for call in calls]
-    blows += [Blow("stall", call, seconds) for call in deciders for seconds in pauses]
-    blows += [Blow("cut", call, pauses[-1]) for call in deciders]
-    blows += [Blow("server", call, SHORT) for call in deciders if "." not in call.doing and alone]
+    blows += [Blow("stall", call, seconds) for call in acts for seconds in pauses]
+    blows += [Blow("stall", call, WITHIN_A_REBOOT) for call in acts if not alone and "reboot" in str(call)]
+    blows += [Blow("cut", call, LONGER_THAN_ACK_WAIT) for call in acts if alone]
+    blows += [Blow("server", call, SHORT) for call in acts if alone and "." not in call.doing]
     return [Case(replicas, (blow,), "", usual) for blow in blows]
 
 

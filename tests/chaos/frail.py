@@ -25,6 +25,7 @@ from simulator import loopback
 from simulator.virtual import VirtualLoop
 from simulator.wire.gets import not_found
 from simulator.wire.server import Doorway, peer_of
+from tests.chaos import blows
 from tests.chaos.blows import HEARTBEATS, Blow, Call, When
 from tests.stories.house import SERVICES, House
 
@@ -75,24 +76,26 @@ class Door(Doorway):
 
 @dataclass
 class Replica:
-    """One replica of a service; `awake` is cleared while it is stalled."""
+    """One replica of a service; `awake` is cleared while it is stalled, `looking` says that its last call changed
+    nothing."""
 
     service: str
     bus: memory.MemoryBus
     doors: list[Door]
     awake: asyncio.Event = field(default_factory=asyncio.Event)
     alive: bool = True
+    looking: bool = False
     task: asyncio.Task[None] | None = None
 
 
 @dataclass
 class Frail:
-    """The services of a house, one or two of each, and the blows that they will get, `struck` of them so far.
-    `calls` is every call that was made, in order; `apart` those of them that differ in more than their number: a call
-    made again while not one fact was recorded in between is the same call to everybody. `crashed` ended by itself."""
+    """The services of a house, one or two of each, and the `strokes` that they will get, `struck` of them so far.
+    `calls` is every call that was made, in order; `apart` those of them at which a blow makes a difference: each that
+    changes something, and the first look after it. `crashed` ended by itself."""
 
     house: House
-    blows: Mapping[Call, Blow]
+    strokes: Mapping[Call, Blow]
     chance: random.Random
     log: BoundLogger
     calls: list[Call] = field(default_factory=list)
@@ -100,7 +103,6 @@ class Frail:
     crashed: list[str] = field(default_factory=list)
     struck: int = 0
     _counts: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    _made: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
     _replicas: list[Replica] = field(default_factory=list)
     _others: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -163,10 +165,10 @@ class Frail:
         self._counts[place] += 1
         call = Call(replica.service, doing, about, self._counts[place], when)
         self.calls.append(call)
-        if self._made.get(place) != (facts := self.house.server.last_seq):
-            self._made[place] = facts
+        if blows.changes(doing) or not replica.looking:
             self.apart.append(call)
-        if (blow := self.blows.get(call)) is not None:
+        replica.looking = not blows.changes(doing)
+        if (blow := self.strokes.get(call)) is not None:
             self.struck += 1
             self._strike(replica, blow)
             await replica.awake.wait()

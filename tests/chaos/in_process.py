@@ -33,8 +33,8 @@ where somebody is still standing still, who will wake and go on with what he was
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a case. `wrong` is empty when all is well; `calls` were made, `apart` are those of them that are
-    not merely the same again; `took` is simulated seconds from the order to the end of the run, `struck` how many blows
+    """What became of a case. `wrong` is empty when all is well; `calls` were made, `apart` are those of them at which
+    a blow makes a difference; `took` is simulated seconds from the order to the end of the run, `struck` how many blows
     fell."""
 
     wrong: tuple[str, ...]
@@ -55,7 +55,7 @@ def _undisturbed() -> dict[int, Verdict]:
 
 
 def cases(storms: int) -> list[Case]:
-    """Every single blow at every call that is not merely the same again, and so many storms at any."""
+    """Every single blow at every call where it makes a difference, and so many storms at any call."""
     told = _undisturbed()
     calls = {replicas: (verdict.calls, verdict.took) for replicas, verdict in told.items()}
     singles = [

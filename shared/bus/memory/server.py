@@ -75,11 +75,6 @@ class MemoryServer:
         """Leave batches open, as planners do that are killed in the middle of one; they close after 10 s."""
         self._open_batches += [_loop_time() + BATCH_LIFE] * count
 
-    @property
-    def last_seq(self) -> int:
-        """The place of the last fact in the journal, 0 where it is empty."""
-        return self._logs[streams.FACTS].last_seq
-
     def facts(self, filter: str = ">") -> list[Stored]:
         """The journal, in order."""
         return self._logs[streams.FACTS].matching([filter])
