@@ -83,6 +83,10 @@ class PoolAccess(Secret):
     """Seconds of pool time a host may be not live before it is down; a toolstack restart makes it so for less."""
     tags: tuple[Key, ...] = ()
     """Words by which schedules name this pool together with others."""
+    rota_vms: tuple[str, ...] = ()
+    """VMs of this pool, by name or uuid, that Rota and its bus run in; its own machine is found where Xen tells it."""
+    needed_vms: tuple[str, ...] = ()
+    """VMs that Rota needs: DNS, the firewall or VPN between it and the hosts, the mail relay, a proxy."""
     policy: Policy = Policy()
 
     @field_validator("url")

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
-from services.executor import guards
+from services.executor import ground, guards
 from services.executor.steps import table
 from services.executor.work import Ended, GoBack, Owed, Place, Work, spoken
 from shared.bus import wire
@@ -67,6 +67,7 @@ class Holder:
     def __init__(self, context: Context, hand: Hand, open_pool: OpenPool) -> None:
         self._bus = context.bus
         self._clock: Clock = context.clock
+        self._settings = context.settings
         self._by = context.instance
         self._log = context.log
         self._hand = hand
@@ -157,6 +158,7 @@ class Holder:
             say=self._say,
             keep=self._keep,
             again=standing.former is not None,
+            ground=self._ground(),
         )
         try:
             return await table.STEPS[standing.act.kind](standing.act, work)
@@ -166,6 +168,11 @@ class Holder:
             raise _Refused(error) from error
         except (GiveUp, Unreadable) as error:
             raise _Refused(error) from error
+
+    def _ground(self) -> ground.Ground:
+        access = self._settings.pool.get(self._command.pool)
+        own = ground.own_uuids()
+        return ground.Ground(access.rota_vms, access.needed_vms, own) if access else ground.Ground(own=own)
 
     async def _tell(self, fact: facts.StepSucceeded | facts.StepFailed) -> bool:
         """Store how it ended, once under its fixed id, unless somebody else has taken the step over meanwhile."""

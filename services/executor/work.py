@@ -6,8 +6,9 @@ It returns `Ended`, or raises TryAgain, GiveUp, or one of the two below; NotAnsw
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from services.executor.ground import Ground
 from shared.clock import Clock
 from shared.domain import acts
 from shared.domain.errors import GiveUp, TryAgain
@@ -31,7 +32,8 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a step is given. `again` is set when somebody may have acted on this step before: then what is found may be
-    his doing. `say(share, sentence)` tells how far it is; `keep(name, data)` stores a large value."""
+    his doing. `say(share, sentence)` tells how far it is; `keep(name, data)` stores a large value;
+    `ground` are VMs that are never stopped."""
 
     pool: Pool
     clock: Clock
@@ -39,6 +41,7 @@ class Work:
     say: Callable[[float, str], Awaitable[None]]
     keep: Callable[[str, bytes], Awaitable[None]]
     again: bool = False
+    ground: Ground = field(default_factory=Ground)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from services.planner import backups, placement
+from services.planner import backups, placement, versions
 from shared.domain.model import VM, Host, PoolSnapshot
 from shared.domain.policy import Policy
 
@@ -33,7 +33,13 @@ def warnings(snapshot: PoolSnapshot, turns: Sequence[Host]) -> Iterator[str]:
 
 
 def notes(snapshot: PoolSnapshot, policy: Policy, turns: Sequence[Host]) -> Iterator[str]:
-    """What will happen and nobody need mend: members that will join, backups that are waited for."""
+    """What will happen and nobody need mend: what is refused meanwhile, members that will join, backups that are waited
+    for."""
+    if turns and policy.updates and versions.flag_will_be_set(snapshot):
+        yield (
+            "From the first host's reboot until the last host is updated this pool refuses snapshots, and so backups,"
+            " because its hosts run different versions of XAPI meanwhile."
+        )
     for host in snapshot.hosts:
         if host.ahead:
             master = snapshot.named(snapshot.master).name

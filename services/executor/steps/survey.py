@@ -6,19 +6,25 @@ import hashlib
 
 from pydantic import TypeAdapter
 
-from services.executor.work import Ended, Work
+from services.executor import ground
+from services.executor.work import Ended, Work, listed
 from shared.domain import acts
 from shared.domain.model import PoolSnapshot
 
 
 async def survey(act: acts.Survey, work: Work) -> Ended:
     """Changes nothing. The snapshot is JSON of a PoolSnapshot; its name holds run, step and attempt."""
-    pool = await work.pool.survey(updates=act.updates, at=work.clock.now())
+    pool = ground.stood_on(await work.pool.survey(updates=act.updates, at=work.clock.now()), work.ground)
     data = TypeAdapter(PoolSnapshot).dump_json(pool)
     name = str(work.place)
     await work.keep(name, data)
     result = acts.SurveyTaken(name, hashlib.sha256(data).hexdigest()[:16], len(pool.hosts), len(pool.vms))
-    return Ended(result, _sentence(act, pool))
+    return Ended(result, _sentence(act, pool) + _unknown(pool, work))
+
+
+def _unknown(pool: PoolSnapshot, work: Work) -> str:
+    names = ground.strangers(pool, work.ground)
+    return f" It has no VM {listed(list(names))}, which rota_vms or needed_vms name." if names else ""
 
 
 def _sentence(act: acts.Survey, pool: PoolSnapshot) -> str:

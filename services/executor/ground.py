@@ -1,0 +1,57 @@
+"""The ground Rota stands on: the VM it runs in, its bus's, and those it needs. None of them is ever stopped.
+
+Who they are stands in rota.toml; the machine's own uuid is read where Xen tells it to its guests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import UUID
+
+from shared.domain.model import PoolSnapshot
+
+TOLD_BY_XEN = "hypervisor/uuid"
+TOLD_BY_FIRMWARE = "class/dmi/id/product_uuid"
+"""Under /sys: the first is there in a guest of Xen, also in a container; the second only root may read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """VMs by name or uuid: Rota's and its bus's, those that they need, and the uuids this machine may have."""
+
+    rota_vms: tuple[str, ...] = ()
+    needed_vms: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+
+
+def own_uuids(sys: Path = Path("/sys")) -> tuple[str, ...]:
+    """What this machine's uuid as a VM may be; nothing where it is no VM, or does not say. Firmware may tell the first
+    three fields in the other byte order (SMBIOS 2.6), so both readings are given."""
+    for file in (TOLD_BY_XEN, TOLD_BY_FIRMWARE):
+        try:
+            told = UUID((sys / file).read_text(encoding="ascii").strip())
+        except (OSError, ValueError):
+            continue
+        return tuple(dict.fromkeys((str(told), str(UUID(bytes=told.bytes_le)))))
+    return ()
+
+
+def stood_on(snapshot: PoolSnapshot, ground: Ground) -> PoolSnapshot:
+    """The snapshot with those of its VMs that are never stopped."""
+    return replace(
+        snapshot,
+        rota_vms=_found(snapshot, {*ground.rota_vms, *ground.own}),
+        needed_vms=_found(snapshot, ground.needed_vms),
+    )
+
+
+def strangers(snapshot: PoolSnapshot, ground: Ground) -> tuple[str, ...]:
+    """What the settings name and this pool does not have."""
+    there = {known for vm in snapshot.vms for known in (vm.uuid, vm.name)}
+    return tuple(name for name in (*ground.rota_vms, *ground.needed_vms) if name not in there)
+
+
+def _found(snapshot: PoolSnapshot, names: Collection[str]) -> tuple[str, ...]:
+    return tuple(vm.uuid for vm in snapshot.vms if vm.uuid in names or vm.name in names)
