@@ -54,12 +54,9 @@ def of_host(host: Host, policy: Policy) -> Iterator[facts.Blocker]:
             " when its maintenance is over.",
         )
     if host.updates is None and policy.updates:
-        yield _of_host(
-            host,
-            "UPDATES_UNKNOWN",
-            f"The updates of host {host.name} cannot be told: {host.updates_unknown_because} See that it reaches its"
-            " repositories (yum makecache on it), then start again.",
-        )
+        told = f"The updates of host {host.name} cannot be told: {host.updates_unknown_because}"
+        fix = "" if ";" in told else " See that it reaches its repositories (yum makecache on it), then start again."
+        yield _of_host(host, "UPDATES_UNKNOWN", f"{told}{fix}")
     if policy.updates and host.updates and host.disk_free is not None and host.disk_free < LEAST_DISK:
         yield _of_host(
             host,
@@ -152,13 +149,14 @@ def _no_memory(snapshot: PoolSnapshot, host: Host, short: placement.Short) -> st
     vm, spare = short.vm, sum(placement.comfortable(one) - placement.tight(one) for one in snapshot.vms if one.host)
     needed, missing = placement.comfortable(vm) // MIB, -(-short.missing // MIB)
     squeeze = (
-        f", or let guests be squeezed to their dynamic minimum (squeeze = true), which frees up to {spare // MIB} MiB"
+        ", add memory, or let guests be squeezed to their dynamic minimum (squeeze = true), which frees up to"
+        f" {spare // MIB} MiB"
         if spare
-        else ""
+        else ", or add memory"
     )
     return (
         f"VM {vm.name} cannot leave {host.name}: it needs {needed} MiB and the roomiest host is {missing} MiB"
-        f" short; stop a VM that can be spared, add memory{squeeze}."
+        f" short; stop a VM that can be spared{squeeze}."
     )
 
 

@@ -100,7 +100,7 @@ def _span(offset: float) -> str:
 
 
 def _storage(snapshot: PoolSnapshot) -> Iterator[str]:
-    for host in snapshot.hosts:
+    for host in (host for host in snapshot.hosts if host.live):
         for sr in host.detached:
             name = snapshot.sr_name(sr)
             yield (
@@ -159,6 +159,6 @@ OF_TARGETS: dict[str, str] = {
     "VM_REQUIRES_NETWORK": "some host is not on their network",
     "HOST_CANNOT_ATTACH_NETWORK": "some host is not on their network",
     "VM_INCOMPATIBLE_WITH_THIS_HOST": "some host's CPU is not what they need",
-    "HOST_EVACUATE_VM_NOT_HA_PROTECTED": "HA is on and does not protect them",
 }
-"""XAPI's codes about targets (xen-api xapi_host.ml), in words."""
+"""XAPI's codes about targets (xen-api xapi_host.ml), in words. HOST_EVACUATE_VM_NOT_HA_PROTECTED is none of them: HA is
+off by then."""

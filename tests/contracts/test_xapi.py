@@ -98,6 +98,31 @@ def test_a_survey_is_a_whole_pool(on: Runs) -> None:
     on(run)
 
 
+def test_a_survey_tells_of_each_host_and_vm_what_a_plan_must_know(on: Runs) -> None:
+    """Clocks near ours, disk space or that it cannot be told, addresses, features, disks with sizes on known SRs."""
+
+    async def run(target: Target) -> None:
+        pool = await target.login()
+        snapshot = await pool.survey(updates=True, at=target.clock.now())
+        await pool.close()
+        srs = {sr.uuid for sr in snapshot.srs}
+        for host in snapshot.hosts:
+            if host.live and host.updates is not None:
+                assert host.clock_offset is not None
+                assert abs(host.clock_offset) < 24 * 3600
+                assert host.disk_free is None or host.disk_free > 0
+                assert host.networks_with_ip
+                assert host.cpu_features
+                assert not host.ahead
+        for vm in snapshot.vms:
+            assert all(disk.sr in srs and disk.size > 0 for disk in vm.disks)
+            assert vm.memory_max > 0
+            assert {disk.sr for disk in vm.disks} <= set(vm.srs)
+        assert any(vm.disks for vm in snapshot.vms)
+
+    on(run)
+
+
 def test_looks_agree_with_the_survey(on: Runs) -> None:
     """A host, a VM and the settings, each looked at alone."""
 
