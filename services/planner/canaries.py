@@ -8,6 +8,9 @@ from shared.domain.model import VM
 
 TAG = "rota:canary"
 
+SHORTEST = 2.0
+"""Minutes: tools report about once in one, so a shorter look tells nothing."""
+
 
 def choose(vms: Iterable[VM], count: int) -> tuple[VM, ...]:
     """At most `count` of these VMs: those that their owners tagged `rota:canary`, else the smallest by what memory they

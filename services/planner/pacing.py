@@ -112,6 +112,14 @@ def same_group(view: View, planned: facts.ForecastTurn) -> Said | None:
     return Said(sentence=sentence) if sentence else None
 
 
+def guests_watched(view: View, planned: facts.ForecastTurn) -> Said | None:
+    """No other host is emptied, on to the updated one perhaps, while it is seen whether the first guests live there."""
+    for turn in view.run.turns.values():
+        if turn.host and not all(step.settled for step in turn.of_kind("watch_guests")):
+            return Said(sentence=f"{planned.host.name} waits until the first guests on {turn.host.name} are well.")
+    return None
+
+
 def master_away(run: Run) -> bool:
     """Whether the master is away: nothing moves then, because the pool cannot be asked."""
     return any(turn.master for turn in away(run))

@@ -90,12 +90,15 @@ def _ordered(run: Run, step: Step, now: float, ids: dict[str, str]) -> facts.Run
         return facts.WaitBegan(**ids, step=step.id, until=until, because=because)
     if isinstance(step.act, acts.RestorePoolSetting) and _never_changed(run, step.act):
         return facts.StepSkipped(**ids, step=step.id, because=f"{step.act.setting} was never changed.")
-    return facts.StepOrdered(**ids, step=step.id, attempt=step.attempt + 1, act=_complete(run, step), sentence=step.why)
+    act = _complete(run, step, now)
+    return facts.StepOrdered(**ids, step=step.id, attempt=step.attempt + 1, act=act, sentence=step.why)
 
 
-def _complete(run: Run, step: Step) -> acts.Act:
+def _complete(run: Run, step: Step, now: float) -> acts.Act:
     """A reboot's order carries what was noted of the host immediately before; a way home begins where the VM went,
-    which may be elsewhere than was planned."""
+    which may be elsewhere than was planned; guests are watched from now."""
+    if isinstance(step.act, acts.WatchGuests):
+        return replace(step.act, since=now)
     if isinstance(step.act, acts.MigrateVM) and step.act.purpose == "home":
         return replace(step.act, away_from=_went_to(run, step.act))
     if not isinstance(step.act, acts.RebootHost):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from services.planner import placement
+from services.planner import canaries, placement
 from services.planner.beside import Beside
 from shared.domain import acts, facts
 from shared.domain.model import Host, Package, PoolSnapshot
@@ -15,7 +15,7 @@ GIB = 1024**3
 
 
 class Graph:
-    """The steps of one turn, numbered as they are added. Lives for one call."""
+    """The steps of one turn, numbered as they are added; `first` of the run's first host. Lives for one call."""
 
     def __init__(
         self,
@@ -25,6 +25,7 @@ class Graph:
         homes: Mapping[str, facts.Home],
         policy: Policy,
         beside: Beside,
+        first: bool = False,
     ) -> None:
         self.turn = turn
         self.snapshot = snapshot
@@ -32,6 +33,7 @@ class Graph:
         self.homes = homes
         self.policy = policy
         self.beside = beside
+        self.first = first
         self.number = 1
         self.planned: list[facts.StepPlanned] = []
 
@@ -63,10 +65,32 @@ class Graph:
             *((one.step, f"frees {_gib(one.size)} on {name}") for one in self.beside.leaving.get(host.uuid, ())),
             (disabled, "nothing new arrives"),
         )
-        back = self._patched_and_back(host, empty)
-        for move in moves:
-            self._home(move, back)
+        self._homeward(moves, self._patched_and_back(host, empty))
         return tuple(self.planned)
+
+    def _homeward(self, moves: Sequence[placement.Move], back: str) -> None:
+        """VMs go home; after the run's first host a few first, which are watched before the others follow."""
+        returning = [move for move in moves if self.homes[move.vm.uuid].host.uuid == self.host.uuid]
+        chosen = canaries.choose([move.vm for move in returning], self.policy.canaries) if self._soaks() else ()
+        because = f"{self.host.name} is done and takes VMs"
+        first = [self._home(move, back, because) for move in returning if move.vm in chosen]
+        if first:
+            names = " and ".join(vm.name for vm in chosen)
+            back = self.add(
+                acts.WatchGuests(self.host.named, tuple(vm.named for vm in chosen), self._minutes()),
+                f"See that {names} go on reporting on {self.host.name}, the first host of the run.",
+                *((step, "it is home") for step in first),
+            )
+            because = f"the first guests are well on {self.host.name}"
+        for move in returning:
+            if move.vm not in chosen:
+                self._home(move, back, because)
+
+    def _minutes(self) -> float:
+        return max(canaries.SHORTEST, self.policy.soak_minutes)
+
+    def _soaks(self) -> bool:
+        return self.first and self.policy.updates and self.policy.soak_minutes > 0
 
     def toolstack_steps(self) -> tuple[facts.StepPlanned, ...]:
         """Packages that need no reboot: installed while the VMs run, then another toolstack."""
@@ -142,15 +166,14 @@ class Graph:
         )
         return ((kept, "the members have the database"),)
 
-    def _home(self, move: placement.Move, back: str) -> None:
+    def _home(self, move: placement.Move, after: str, because: str) -> str:
         home = self.homes[move.vm.uuid].host
-        if home.uuid == self.host.uuid:
-            self.add(
-                acts.MigrateVM(move.vm.named, home, move.to.named, "home", self._network()),
-                f"{move.vm.name} goes home from {move.to.name} to {home.name}.",
-                (back, f"{home.name} is done and takes VMs"),
-                if_it_fails="warn",
-            )
+        return self.add(
+            acts.MigrateVM(move.vm.named, home, move.to.named, "home", self._network()),
+            f"{move.vm.name} goes home from {move.to.name} to {home.name}.",
+            (after, because),
+            if_it_fails="warn",
+        )
 
 
 def steps_back(

@@ -59,7 +59,7 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
     )
     if stops:
         return TurnPlan((), fresh, stops, 0.0)
-    steps = Graph(turn, snapshot, here, known, policy, standing.beside).steps(found.moves)
+    steps = Graph(turn, snapshot, here, known, policy, standing.beside, not standing.done).steps(found.moves)
     return TurnPlan(steps, fresh, (), estimate.of_turn(found.moves, installs=policy.updates and bool(here.updates)))
 
 

@@ -244,6 +244,7 @@ HURDLES: tuple[Hurdle, ...] = (
     pacing.too_many_under_way,
     pacing.pool_not_whole,
     pacing.same_group,
+    pacing.guests_watched,
 )
 """What may stand in the way of a turn's beginning, asked in this order; the first that says something is obeyed. One
 that writes no fact only makes the turn wait."""

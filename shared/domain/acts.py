@@ -178,12 +178,14 @@ class RestartToolstack:
 
 @dataclass(frozen=True, slots=True)
 class WatchGuests:
-    """See that VMs that went home to a host first go on reporting for so many minutes of pool time: XAPI calls a frozen
-    guest running."""
+    """See that VMs that went home to a host first go on reporting for so many minutes: XAPI calls a frozen guest
+    running. `since` is the pool time of the order, filled in by the planner, so that whoever takes the step over does
+    not begin anew."""
 
     host: Named
     vms: tuple[Named, ...]
     minutes: float = 3.0
+    since: float = 0.0
     kind: Literal["watch_guests"] = "watch_guests"
 
 

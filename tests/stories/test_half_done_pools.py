@@ -127,3 +127,18 @@ def test_updates_of_the_toolstack_alone_leave_vms_where_they_are(tmp_path: Path)
         assert not [line for line in house.sim.journal if line["kind"] == "migration"]
 
     tell(story, tmp_path, world="toolstack")
+
+
+def test_a_guest_that_freezes_on_the_updated_host_stops_the_others(tmp_path: Path) -> None:
+    """The run holds with its name before any other host is touched, though XAPI says that it runs."""
+
+    async def story(house: House) -> None:
+        await house.order(commands.StartRun(pool="lab"))
+        held = await house.until("run_held")
+        assert isinstance(held, facts.RunHeld)
+        assert "web came to alpha and has not reported for 3 min" in held.because
+        assert reboots(house) == ["alpha"]
+        hosts = house.sim.state()["hosts"]
+        assert all(host["enabled"] for host in hosts.values())
+
+    tell(story, tmp_path, world="frozen-guest")

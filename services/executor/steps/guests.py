@@ -15,35 +15,30 @@ SILENT = "GUEST_SILENT"
 
 
 async def watch(act: acts.WatchGuests, work: Work) -> Ended:
-    """Each guest must have reported again by the end of the time. One that its owner stopped, deleted or moved on
-    meanwhile is not watched any more; one that never reported cannot be."""
-    first = {vm.uuid: await work.pool.guest(vm) for vm in act.vms}
-    watched = {vm: look for vm in act.vms if (look := first[vm.uuid]) is not None and _here(look, act.host)}
-    began, wanted = work.clock.now(), act.minutes * 60
-    heard = frozenset[Named]()
-    while watched and (left := began + wanted - work.clock.now()) > 0:
-        names = listed([vm.name for vm in watched])
+    """Each guest must have reported since the order by the end of the time. One that its owner stopped, deleted or
+    moved on meanwhile is not watched any more."""
+    since, wanted = act.since or work.clock.now(), act.minutes * 60
+    ahead = await work.pool.servertime(act.host) - work.clock.now()
+    while (left := since + wanted - work.clock.now()) > 0:
+        names = listed([vm.name for vm in act.vms])
         await work.say(1 - left / wanted, f"Watching {names} on {act.host}, for {spoken(left)} yet.")
         await work.clock.sleep(min(LOOK_PAUSE, left))
-        now = {vm: await work.pool.guest(vm) for vm in watched}
-        watched = {vm: watched[vm] for vm, look in now.items() if look is not None and _here(look, act.host)}
-        heard |= {vm for vm, before in watched.items() if reported_since(before, now[vm])}
-    if silent := [vm.name for vm in watched if vm not in heard]:
+    looks = [await work.pool.guest(vm) for vm in act.vms]
+    watched = [look for look in looks if look is not None and _here(look, act.host)]
+    if silent := [look.named.name for look in watched if not reported_since(look, since + ahead)]:
         raise GiveUp(
             f"{listed(silent)} came to {act.host} and has not reported for {spoken(wanted)} since, though the pool says"
             " that it runs; look at its console before other guests go there.",
             who_can_help="the owners of these VMs",
             code=SILENT,
         )
-    told = f"{listed([vm.name for vm in watched])} reported" if watched else "None of them is there any more"
+    told = f"{listed([look.named.name for look in watched])} reported" if watched else "None of them is there any more"
     return Ended(acts.Done(), f"{told} after {spoken(wanted)} on {act.host}.")
 
 
-def reported_since(before: GuestLook, now: GuestLook | None) -> bool:
-    """Whether a guest's tools reported after it was first looked at. Both times are by one host's clock."""
-    if now is None or now.reported_at is None:
-        return False
-    return before.reported_at is None or now.reported_at > before.reported_at
+def reported_since(look: GuestLook, moment: float) -> bool:
+    """Whether a guest's tools have reported after a moment, both by its host's clock."""
+    return look.reported_at is not None and look.reported_at > moment
 
 
 def _here(look: GuestLook, host: Named) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from shared.domain import acts
@@ -29,6 +31,20 @@ def test_guests_that_go_on_reporting_are_well() -> None:
         ended = await pool.do(watching(pool, "wiki", "mail"))
         assert ended.sentence == "wiki and mail reported after 3 min on porthos."
         assert 180 <= pool.clock.now() - began < 185
+
+    story(run)
+
+
+def test_who_takes_a_watch_over_does_not_begin_anew() -> None:
+    """The order says since when."""
+
+    async def run(pool: Simulated) -> None:
+        await moved(pool, "wiki", "athos", "porthos")
+        act = replace(watching(pool, "wiki"), since=pool.clock.now())
+        await pool.clock.sleep(170)
+        began = pool.clock.now()
+        await pool.do(act, again=True)
+        assert pool.clock.now() - began < 15
 
     story(run)
 

@@ -33,7 +33,7 @@ def test_a_run_updates_every_host_master_first_and_brings_every_vm_home() -> Non
 
 
 def test_a_turn_goes_in_its_order() -> None:
-    """Survey, disable, empty, sweep, install, note, reboot, gate, enable, home."""
+    """Survey, disable, empty, sweep, install, note, reboot, gate, enable, home, and the first guests are watched."""
     play = Play(pool()).start().play()
 
     order = list(dict.fromkeys(play.kinds("athos")))
@@ -46,8 +46,9 @@ def test_a_turn_goes_in_its_order() -> None:
         "reboot_host",
         "check_gate",
         "enable_host",
+        "watch_guests",
     ]
-    assert play.kinds("athos")[-2:] == ["migrate_vm", "migrate_vm"]
+    assert play.kinds("athos")[-3:] == ["migrate_vm", "migrate_vm", "watch_guests"]
 
 
 def test_settings_are_changed_before_the_first_turn_and_put_back_after_the_last() -> None:
