@@ -117,6 +117,14 @@ def _cancelling(fact: facts.RunCancelling) -> Answer:
     return Answer(fact, " ".join(fact.sentences) or f"Run {fact.run} is being cancelled.")
 
 
+def _approved(fact: facts.ApprovalGiven) -> Answer:
+    return Answer(fact, f"Approved by {fact.by}: {fact.digest}.")
+
+
+def _not_approved(fact: facts.ApprovalRefused) -> Answer:
+    return Answer(fact, fact.because)
+
+
 def _paused(fact: facts.RunPaused) -> Answer:
     return Answer(fact, f"Run {fact.run} is paused: nothing new begins until `rota resume {fact.run}`.")
 
@@ -151,6 +159,8 @@ _BY_ORDER: Mapping[type[facts.Fact], Callable[..., Answer]] = MappingProxyType(
         facts.ForecastMade: _forecast,
         facts.ForecastFailed: _no_forecast,
         facts.RunCancelling: _cancelling,
+        facts.ApprovalGiven: _approved,
+        facts.ApprovalRefused: _not_approved,
         facts.RunPaused: _paused,
         facts.RunResumed: _resumed,
         facts.StepRetried: _retried,

@@ -205,6 +205,31 @@ def resume(run: Run, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def approve(
+    run: Run,
+    turn: Annotated[str, typer.Option("--turn", metavar="HOST", help="The turn of this host, and nothing else.")] = "",
+    digest: Annotated[str, typer.Option(help="The plan or turn with this digest, and no other.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Approve what a run asks for: its plan, or a turn."""
+    from cli import ordering, output
+
+    output.run(lambda: ordering.approve(run, turn, digest), as_json=as_json, interrupted=ORDER_STAYS)
+
+
+@app.command()
+def reject(
+    run: Run,
+    because: Annotated[str, typer.Option(help="Why, for the report.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Refuse what a run asks for: one that has not begun is over, another ends as far as is safe."""
+    from cli import ordering, output
+
+    output.run(lambda: ordering.reject(run, because), as_json=as_json, interrupted=ORDER_STAYS)
+
+
+@app.command()
 def retry(run: Run, step: Step = "", as_json: AsJson = False) -> None:
     """Try a step again that gave up or timed out."""
     from cli import ordering, output

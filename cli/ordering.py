@@ -76,6 +76,16 @@ async def resume(run: str) -> Ending:
     return await _to_run(run, commands.ResumeRun)
 
 
+async def approve(run: str, host: str, digest: str) -> Ending:
+    """Say yes to what a run asks for: its plan, or the turn of a host."""
+    return await _to_run(run, commands.ApproveRun, host=host, digest=digest)
+
+
+async def reject(run: str, because: str) -> Ending:
+    """Say no to what a run asks for."""
+    return await _to_run(run, commands.RejectRun, because=because)
+
+
 async def retry(run: str, step: str) -> Ending:
     """Try a step again; without a step the one that the run is held by."""
     return await _to_step(run, step, commands.RetryStep)

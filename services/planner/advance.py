@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.planner import beginning, ending, failing, stepping, turning
+from services.planner import approvals, beginning, ending, failing, stepping, turning, windows
 from services.planner.view import Rule, Snapshots, View
 from shared.domain import acts, commands, facts
 from shared.domain.book import Book
@@ -80,6 +80,11 @@ RULES: tuple[Rule, ...] = (
     failing.waits,
     beginning.survey_failed,
     beginning.plan,
+    approvals.of_plan,
+    approvals.answered,
+    windows.first_touch,
+    windows.opened,
+    windows.unanswered,
     beginning.begin,
     failing.master_changed,
     failing.hosts_lost,
@@ -88,6 +93,7 @@ RULES: tuple[Rule, ...] = (
     turning.late_comers,
     turning.plan_turns,
     turning.replan,
+    approvals.of_change,
     ending.paid,
     turning.end_turns,
     turning.order,

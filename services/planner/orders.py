@@ -12,11 +12,14 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from services.planner import cancelling, preparing
+from services.planner import approvals, cancelling, preparing
 from shared.domain import commands, facts, names
 from shared.domain.book import Book
 from shared.domain.policy import Policy, merged, unsupported
 from shared.domain.run import PREPARATION, Run, RunState
+from shared.domain.window import Window
+
+NO_WINDOWS: Mapping[str, Window] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,15 @@ class Answer:
     refused: str = ""
 
 
-def start(book: Book, command: commands.StartRun, given: Given, owner: Policy) -> Answer:
-    """Start a run: its request, or its refusal with the name of the run that has the pool."""
+def start(
+    book: Book, command: commands.StartRun, given: Given, owner: Policy, windows: Mapping[str, Window] = NO_WINDOWS
+) -> Answer:
+    """Start a run: its request, or its refusal with the name of the run that has the pool. `windows` are those of the
+    settings, by name; the run carries its own with it, whatever becomes of the settings."""
     run = names.run_id(book.pool, given.order)
     if book.run is not None and book.run.id == run:
         return Answer()
-    because = _taken(book) or policy_fault(owner, command) or _not_yet(command)
+    because = _taken(book) or policy_fault(owner, command, windows) or _not_yet(command)
     if because:
         refused = facts.RunRefused(pool=book.pool, run=run, order=given.order, by=given.by, because=because)
         return Answer((refused,))
@@ -55,6 +61,8 @@ def start(book: Book, command: commands.StartRun, given: Given, owner: Policy) -
         reason=command.reason,
         digest=command.digest,
         survey=survey,
+        window=windows.get(policy.window),
+        overrides_window=command.now and bool(policy.window),
     )
     return Answer((requested,))
 
@@ -72,7 +80,7 @@ def _not_yet(command: commands.StartRun) -> str:
     if command.consents:
         named = ", ".join(command.consents)
         return f"Rota stops no VM yet, so it takes no consent to stop {named}; leave consents out."
-    return "Rota knows no window yet, so there is none to override; leave now out." if command.now else ""
+    return ""
 
 
 def undo(book: Book, given: Given) -> Answer:
@@ -96,7 +104,9 @@ def undo(book: Book, given: Given) -> Answer:
     return Answer((requested,))
 
 
-def policy_fault(owner: Policy, command: commands.StartRun | commands.PlanPool) -> str:
+def policy_fault(
+    owner: Policy, command: commands.StartRun | commands.PlanPool, windows: Mapping[str, Window] = NO_WINDOWS
+) -> str:
     """What is wrong with an order's policy, in one sentence, or nothing."""
     try:
         policy = merged(owner, command.policy)
@@ -106,6 +116,9 @@ def policy_fault(owner: Policy, command: commands.StartRun | commands.PlanPool) 
         if first["type"] == "extra_forbidden":
             return f"A policy has no field {place!r}; its fields are {', '.join(Policy.model_fields)}."
         return f"The policy cannot be read: {place}: {first['msg']}."
+    if policy.window and policy.window not in windows:
+        known = ", ".join(windows) or "none"
+        return f"There is no window {policy.window!r} in rota.toml (windows: {known}); add it, or mend the name."
     return unsupported(policy) or ""
 
 
@@ -160,6 +173,46 @@ def _hold(run: Run, command: commands.Command, given: Given) -> Answer:
         return _said(run, command, given, taken=False, because=because)
     held = facts.RunHeld(pool=run.pool, run=run.id, because=command.because, by=given.by, order=given.order)
     return Answer((held,))
+
+
+def _approve(run: Run, command: commands.Command, given: Given) -> Answer:
+    assert isinstance(command, commands.ApproveRun)
+    asked = run.asked
+    if run.state is not RunState.AWAITING_APPROVAL or asked is None:
+        return _said(run, command, given, taken=False, because="The run asks for no approval.")
+    if command.digest not in ("", asked.digest):
+        because = f"What is asked for is {asked.digest} now, not {command.digest}; look at it, then approve that."
+        return _said(run, command, given, taken=False, because=because)
+    if command.host and command.host not in _named(run, asked.about):
+        because = f"The run does not ask for the turn of {command.host} but: {asked.sentence}"
+        return _said(run, command, given, taken=False, because=because)
+    if given.by in asked.by:
+        because = f"{given.by} has approved it already; another person must too."
+        return _said(run, command, given, taken=True, because=because)
+    ids = {"pool": run.pool, "run": run.id}
+    yes = facts.ApprovalGiven(**ids, about=asked.about, digest=asked.digest, by=given.by, order=given.order)
+    everybody = (*asked.by, given.by)
+    if len(everybody) < asked.needed:
+        return Answer((yes,))
+    return Answer((yes, facts.RunApproved(**ids, about=asked.about, digest=asked.digest, by=everybody)))
+
+
+def _named(run: Run, about: str) -> tuple[str, ...]:
+    """The host of a turn, by name and uuid; nothing for the plan."""
+    turns = run.forecast.turns if run.forecast else ()
+    return next(((turn.host.name, turn.host.uuid) for turn in turns if turn.turn == about), ())
+
+
+def _reject(run: Run, command: commands.Command, given: Given) -> Answer:
+    assert isinstance(command, commands.RejectRun)
+    asked = run.asked
+    if run.state is not RunState.AWAITING_APPROVAL or asked is None:
+        return _said(run, command, given, taken=False, because="The run asks for no approval.")
+    because = f"{given.by} did not approve it{f': {command.because}' if command.because else '.'}"
+    no = facts.ApprovalRefused(
+        pool=run.pool, run=run.id, about=asked.about, because=because, by=given.by, order=given.order
+    )
+    return Answer((no, *approvals.consequences(run, because, by=given.by)))
 
 
 def _resume(run: Run, command: commands.Command, given: Given) -> Answer:
@@ -254,6 +307,8 @@ ANSWERS: Mapping[type[commands.Command], Answers] = MappingProxyType(
         commands.PauseRun: _pause,
         commands.HoldRun: _hold,
         commands.ResumeRun: _resume,
+        commands.ApproveRun: _approve,
+        commands.RejectRun: _reject,
         commands.RetryStep: _retry,
         commands.SkipStep: _skip,
         commands.SkipHost: _skip_host,

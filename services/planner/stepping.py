@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from services.planner import pacing, turn_graph
+from services.planner import approvals, pacing, turn_graph
 from shared.domain import acts, facts
 from shared.domain.book import Book, Return, is_back
 from shared.domain.model import HA
@@ -29,14 +29,17 @@ class Ready:
 
 def ready(run: Run, book: Book, now: float) -> Ready:
     """Order every step whose needs are settled, within the limits of the policy."""
+    if not run.began_at and run.state in (RunState.AWAITING_APPROVAL, RunState.WAITING_FOR_WINDOW):
+        return Ready()
     still = _standing_still(run) if run.state in (RunState.PAUSED, RunState.HELD) else ""
     goes_on = _finished_all_the_same(run) if still else frozenset(run.turns)
     ids = {"pool": run.pool, "run": run.id}
     room = _Room(run)
     found: list[facts.RunFact] = []
     wakes: list[float] = []
+    held_back = {turn.id for turn in run.turns.values() if approvals.withheld(run, turn)}
     for step in waiting(run):
-        if turn_of(step.id) not in goes_on:
+        if turn_of(step.id) not in goes_on or turn_of(step.id) in held_back:
             continue
         due = earliest(run, step)
         if due > now:
@@ -286,11 +289,12 @@ def homeward(run: Run, turn: Turn, swept: Sequence[Named]) -> facts.StepsAdded |
     )
 
 
-def differences(run: Run, turn: str, steps: Sequence[facts.StepPlanned]) -> tuple[str, ...]:
-    """What a turn's plan does otherwise than the forecast said."""
+def differences(run: Run, turn: str, steps: Sequence[facts.StepPlanned]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a turn's plan does otherwise than the forecast said; and of that what nobody has agreed to: VMs that are
+    moved and were not to be. Where a VM goes, and that one stays, is no new risk to anybody."""
     forecast = next((one for one in run.forecast.turns if one.turn == turn), None) if run.forecast else None
     if forecast is None:
-        return ()
+        return (), ()
     before = {move.vm.name: move.to.name for move in forecast.moves}
     now = {
         step.act.vm.name: step.act.to.name
@@ -304,7 +308,7 @@ def differences(run: Run, turn: str, steps: Sequence[facts.StepPlanned]) -> tupl
         for name in sorted(now.keys() & before.keys())
         if now[name] != before[name]
     ]
-    return (*gone, *new, *other)
+    return (*gone, *new, *other), tuple(new)
 
 
 def turn_warnings(turn: Turn) -> tuple[str, ...]:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from services.planner import backups, beside, cancelling, pacing, preparing, replanning, stepping, turn_plan
+from services.planner import (
+    approvals,
+    backups,
+    beside,
+    cancelling,
+    pacing,
+    preparing,
+    replanning,
+    stepping,
+    turn_plan,
+    windows,
+)
 from services.planner.view import Said, View
 from shared.domain import acts, facts
 from shared.domain.model import PoolSnapshot
@@ -78,13 +89,14 @@ def _planned_turn(view: View, turn: Turn, host: Named, survey: Step, snapshot: P
         return Said((held,), sentence=because)
     if waiting := backups.waiting_for(snapshot, host):
         return _waiting_for_backups(view, turn, survey, waiting)
-    differences = stepping.differences(view.run, turn.id, plan.steps)
+    differences, changes = stepping.differences(view.run, turn.id, plan.steps)
     planned = facts.TurnPlanned(
         **view.ids,
         turn=turn.id,
         steps=plan.steps,
         homes=plan.homes,
         differences=differences,
+        changes=changes,
         seconds=plan.seconds,
     )
     return Said((planned,), sentence=f"The turn of {host.name} is planned: {len(plan.steps)} steps.")
@@ -245,6 +257,8 @@ HURDLES: tuple[Hurdle, ...] = (
     pacing.pool_not_whole,
     pacing.same_group,
     pacing.guests_watched,
+    windows.shut,
+    approvals.of_turn,
 )
 """What may stand in the way of a turn's beginning, asked in this order; the first that says something is obeyed. One
 that writes no fact only makes the turn wait."""

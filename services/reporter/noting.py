@@ -74,6 +74,39 @@ def _held(draft: Draft, fact: facts.RunHeld, at: float) -> None:
     draft.tell(at, fact.because, "bad")
 
 
+def _waiting(draft: Draft, fact: facts.RunWaiting, at: float) -> None:
+    draft.reach("waiting_for_window", fact.because, at)
+    draft.tell(at, fact.because)
+
+
+def _went_on(draft: Draft, fact: facts.RunWentOn, at: float) -> None:
+    draft.reach("running", fact.because, at)
+    draft.tell(at, fact.because)
+
+
+def _approval_asked(draft: Draft, fact: facts.ApprovalAsked, at: float) -> None:
+    draft.reach("awaiting_approval", fact.sentence, at)
+    draft.tell(at, f"{fact.sentence} (digest {fact.digest})", "warn")
+    for change in fact.changes:
+        draft.tell(at, change)
+
+
+def _approval_given(draft: Draft, fact: facts.ApprovalGiven, at: float) -> None:
+    draft.said.append(Said(at, fact.by, f"approved {fact.about} ({fact.digest})"))
+    draft.tell(at, f"{fact.by} approved it.")
+
+
+def _run_approved(draft: Draft, fact: facts.RunApproved, at: float) -> None:
+    draft.reach("running", f"Approved by {' and '.join(fact.by)}.", at)
+
+
+def _not_approved(draft: Draft, fact: facts.ApprovalRefused, at: float) -> None:
+    if fact.by:
+        draft.said.append(Said(at, fact.by, f"did not approve {fact.about}"))
+    draft.reach("running", fact.because, at)
+    draft.tell(at, fact.because, "bad")
+
+
 def _paused(draft: Draft, fact: facts.RunPaused, at: float) -> None:
     draft.reach("paused", f"{fact.by} paused the run.", at)
     draft.said.append(Said(at, fact.by, "paused the run"))
@@ -201,6 +234,12 @@ _NOTES: Mapping[type[facts.Fact], Callable[[Draft, Any, float], None]] = Mapping
         facts.HomesNoted: _homes,
         facts.RunBegan: _began,
         facts.RunHeld: _held,
+        facts.RunWaiting: _waiting,
+        facts.RunWentOn: _went_on,
+        facts.ApprovalAsked: _approval_asked,
+        facts.ApprovalGiven: _approval_given,
+        facts.RunApproved: _run_approved,
+        facts.ApprovalRefused: _not_approved,
         facts.RunPaused: _paused,
         facts.RunResumed: _resumed,
         facts.RunCancelling: _cancelling,

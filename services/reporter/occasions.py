@@ -87,6 +87,7 @@ OCCASIONS: Mapping[type[facts.Fact], facts.Occasion] = MappingProxyType(
         facts.RunPlanned: "announced",
         facts.RunBegan: "started",
         facts.RunHeld: "held",
+        facts.ApprovalAsked: "approval",
         facts.TurnEnded: "host_done",
         facts.RunRefused: "rejected",
         facts.OrderRefused: "rejected",
@@ -96,7 +97,7 @@ OCCASIONS: Mapping[type[facts.Fact], facts.Occasion] = MappingProxyType(
         facts.RunEnded: "ended",
     }
 )
-"""Which fact is which occasion. `approval` has no fact yet."""
+"""Which fact is which occasion."""
 
 FILTERS: tuple[str, ...] = tuple(re.sub(r"\{[a-z]+\}", "*", fact.subject) for fact in OCCASIONS)
 """The subjects of those facts."""

@@ -18,7 +18,9 @@ TurnState = Literal["waiting", "not_begun", "under_way", "done", "turned_back", 
 MoveState = Literal["under_way", "moved", "already", "gone", "failed", "skipped"]
 Whereabouts = Literal["home", "elsewhere", "gone", "unknown"]
 Purpose = Literal["update", "reboot", "undo"]
-State = Literal["requested", "planned", "running", "paused", "held", "finishing", "ended"]
+State = Literal[
+    "requested", "planned", "waiting_for_window", "awaiting_approval", "running", "paused", "held", "finishing", "ended"
+]
 Tone = Literal["good", "plain", "warn", "bad"]
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import tzinfo
 from types import MappingProxyType
 
-from services.reporter import doing, owing, points, sections
+from services.reporter import approving, doing, owing, points, sections
 from services.reporter.letter import Fact, Letter, Point
 from services.reporter.occasions import NONE, Occasion
 from services.reporter.report import Report, Tone
@@ -288,6 +288,7 @@ _WRITERS: Mapping[facts.Occasion, Callable[[Occasion, Report, tzinfo], Letter]] 
         "announced": _announced,
         "started": _started,
         "held": _held,
+        "approval": approving.letter,
         "host_done": _host_done,
         "rejected": _run_refused,
         "ended": _ended,

@@ -86,6 +86,23 @@ class ResumeRun(RunCommand):
     verb: ClassVar[str] = "resume_run"
 
 
+class ApproveRun(RunCommand):
+    """Say yes to what an open run asks for: its plan, or a turn. With a `digest`, to that very plan and no other."""
+
+    subject: ClassVar[str] = "rota.command.planner.approve_run"
+    verb: ClassVar[str] = "approve_run"
+    digest: Name = ""
+    host: Name = ""
+
+
+class RejectRun(RunCommand):
+    """Say no to it: a run that has not begun is over, one under way ends after what cannot go back."""
+
+    subject: ClassVar[str] = "rota.command.planner.reject_run"
+    verb: ClassVar[str] = "reject_run"
+    because: Sentence = ""
+
+
 class RetryStep(RunCommand):
     """Try a step again that gave up or timed out."""
 

@@ -16,6 +16,7 @@ from shared.domain.run import (
     RESTORATION,
     RUN_TABLE,
     STEP_TABLE,
+    Asked,
     Cancel,
     Closed,
     Hold,
@@ -42,6 +43,7 @@ def begin(fact: facts.RunRequested, at: float) -> Run:
         requested_at=at,
         digest=fact.digest,
         purpose=fact.purpose,
+        window=None if fact.overrides_window else fact.window,
         turns={PREPARATION: preparation},
     )
 
@@ -58,13 +60,18 @@ def evolve(run: Run, fact: facts.Fact, at: float) -> Run:
     if state is not None:
         if state is RunState.HELD and run.state is not RunState.HELD:
             run = replace(run, before_hold=run.state)
-        run = replace(run, state=run.before_hold if state is RunState.RUNNING and _resumes(run, name) else state)
+        run = replace(run, state=_back_to(run, name) if state is RunState.RUNNING else state)
     apply = _APPLY.get(name)
     return apply(run, fact, at) if apply else run
 
 
-def _resumes(run: Run, name: str) -> bool:
-    return name == "run_resumed" and run.before_hold is RunState.FINISHING
+def _back_to(run: Run, name: str) -> RunState:
+    """Where a run goes that goes on: to where it was. A cancel makes it run to its end."""
+    if name == "run_resumed" and run.before_hold in (RunState.FINISHING, RunState.WAITING_FOR_WINDOW):
+        return run.before_hold
+    if name in ("run_went_on", "run_approved") and not run.began_at:
+        return RunState.PLANNED
+    return RunState.RUNNING
 
 
 def _planned(planned: facts.StepPlanned) -> Step:
@@ -192,6 +199,7 @@ def _turn_planned(run: Run, fact: facts.Fact, at: float) -> Run:
         planned=True,
         steps={**turn.steps, **_table(fact.steps)},
         differences=fact.differences,
+        changes=fact.changes,
         estimate=fact.seconds,
     )
     return _with_homes(_with_turn(run, turn), fact.homes)
@@ -274,6 +282,43 @@ def _stranded(turn: Turn) -> dict[str, Named]:
         for step in turn.steps.values()
         if isinstance(step.act, acts.MigrateVM) and step.act.purpose == "home" and step.state is StepState.SKIPPED
     }
+
+
+def _waiting(run: Run, fact: facts.Fact, at: float) -> Run:
+    assert isinstance(fact, facts.RunWaiting)
+    return _also_prepared(replace(run, waiting=fact.because), fact.steps)
+
+
+def _went_on(run: Run, fact: facts.Fact, at: float) -> Run:
+    assert isinstance(fact, facts.RunWentOn)
+    return _also_prepared(replace(run, waiting=""), fact.steps)
+
+
+def _also_prepared(run: Run, steps: Iterable[facts.StepPlanned]) -> Run:
+    preparation = run.turns[PREPARATION]
+    return _with_turn(run, replace(preparation, steps={**preparation.steps, **_table(steps)}))
+
+
+def _asked(run: Run, fact: facts.Fact, at: float) -> Run:
+    assert isinstance(fact, facts.ApprovalAsked)
+    return replace(run, asked=Asked(fact.about, fact.digest, fact.sentence, fact.needed, fact.until))
+
+
+def _given(run: Run, fact: facts.Fact, at: float) -> Run:
+    assert isinstance(fact, facts.ApprovalGiven)
+    asked = run.asked
+    if asked is None or (asked.about, asked.digest) != (fact.about, fact.digest) or fact.by in asked.by:
+        return run
+    return replace(run, asked=replace(asked, by=(*asked.by, fact.by)))
+
+
+def _approved(run: Run, fact: facts.Fact, at: float) -> Run:
+    assert isinstance(fact, facts.RunApproved)
+    return replace(run, asked=None, approved={**run.approved, fact.about: fact.digest})
+
+
+def _not_approved(run: Run, fact: facts.Fact, at: float) -> Run:
+    return replace(run, asked=None)
 
 
 def _began(run: Run, fact: facts.Fact, at: float) -> Run:
@@ -377,6 +422,12 @@ _APPLY: Mapping[str, RunFold] = MappingProxyType(
     {
         "run_planned": _run_planned,
         "homes_noted": _homes_noted,
+        "run_waiting": _waiting,
+        "run_went_on": _went_on,
+        "approval_asked": _asked,
+        "approval_given": _given,
+        "run_approved": _approved,
+        "approval_refused": _not_approved,
         "run_began": _began,
         "turn_begun": _turn_begun,
         "turn_planned": _turn_planned,

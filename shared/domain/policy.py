@@ -88,6 +88,15 @@ class Policy(BaseModel):
     approval: Literal["none", "plan", "turn"] = "none"
     """Whether a person must approve the plan, or each turn."""
 
+    approvers: Annotated[int, Field(ge=1, le=2)] = 1
+    """How many different persons must approve."""
+
+    approval_minutes: Minutes = 720.0
+    """How long an approval is waited for. Then a run that has not begun is refused, and one under way is cancelled."""
+
+    between_windows: Literal["restore", "leave"] = "restore"
+    """Whether high availability is switched on again while a run waits for its next window, where versions allow."""
+
     window: Name = ""
     """The name of the window in which turns may begin; empty: at any time."""
 
@@ -124,8 +133,6 @@ class Policy(BaseModel):
 SUPPORTED: Mapping[str, frozenset[Any]] = {
     "mode": frozenset({"home"}),
     "install": frozenset({"in_turn"}),
-    "approval": frozenset({"none"}),
-    "window": frozenset({""}),
 }
 """The values that Rota carries out today, for each field that names something it may not be able to do."""
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from shared.domain import acts, facts
 from shared.domain.names import Named, step_id, turn_of
 from shared.domain.policy import Policy
+from shared.domain.window import Window
 
 PREPARATION = "t00"
 RESTORATION = "t99"
@@ -95,6 +96,7 @@ class Turn:
     turned_back: bool = False
     estimate: float = 0.0
     differences: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
     def of_kind(self, kind: str) -> tuple[Step, ...]:
         """Its steps of one kind, in the order they were planned."""
@@ -137,6 +139,18 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What people are to approve: `about` the plan, or a turn by its id; `by` are those who said yes so far."""
+
+    about: str
+    digest: str
+    sentence: str
+    needed: int
+    until: float
+    by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """How a run was told to end."""
 
@@ -161,7 +175,8 @@ class Owed:
 @dataclass(frozen=True, slots=True)
 class Run:
     """One carrying-out. Open turns are tables of steps, closed ones summaries. `skipped` has hosts that are left out,
-    by uuid, with who said so (empty: policy); `forgiven` counts failed hosts after which a person let it go on."""
+    by uuid, with who said so (empty: policy); `forgiven` counts failed hosts after which a person let it go on.
+    `window` is when its turns may begin, `waiting` why it waits for that, `approved` what people approved."""
 
     id: str
     pool: str
@@ -194,6 +209,10 @@ class Run:
     outcome: facts.Outcome | None = None
     sentence: str = ""
     blockers: tuple[facts.Blocker, ...] = ()
+    window: Window | None = None
+    waiting: str = ""
+    asked: Asked | None = None
+    approved: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def failures(self) -> int:
@@ -254,10 +273,21 @@ RUN_TABLE: Mapping[tuple[RunState, str], RunState] = MappingProxyType(
     {
         (_R.REQUESTED, "step_ordered"): _R.SURVEYING,
         (_R.SURVEYING, "run_planned"): _R.PLANNED,
+        (_R.PLANNED, "run_waiting"): _R.WAITING_FOR_WINDOW,
+        (_R.PLANNED, "approval_asked"): _R.AWAITING_APPROVAL,
         (_R.PLANNED, "run_began"): _R.RUNNING,
         (_R.RUNNING, "run_paused"): _R.PAUSED,
         (_R.RUNNING, "run_held"): _R.HELD,
+        (_R.RUNNING, "run_waiting"): _R.WAITING_FOR_WINDOW,
+        (_R.RUNNING, "approval_asked"): _R.AWAITING_APPROVAL,
         (_R.RUNNING, "run_finishing"): _R.FINISHING,
+        (_R.WAITING_FOR_WINDOW, "run_went_on"): _R.RUNNING,  # or planned, where it has not begun
+        (_R.WAITING_FOR_WINDOW, "run_cancelling"): _R.RUNNING,
+        (_R.WAITING_FOR_WINDOW, "run_held"): _R.HELD,
+        (_R.WAITING_FOR_WINDOW, "run_finishing"): _R.FINISHING,
+        (_R.AWAITING_APPROVAL, "run_approved"): _R.RUNNING,  # or planned, where it has not begun
+        (_R.AWAITING_APPROVAL, "run_cancelling"): _R.RUNNING,
+        (_R.AWAITING_APPROVAL, "run_held"): _R.HELD,
         (_R.PAUSED, "run_resumed"): _R.RUNNING,
         (_R.PAUSED, "run_held"): _R.HELD,
         (_R.PAUSED, "run_cancelling"): _R.RUNNING,

@@ -7,6 +7,12 @@ unknown fields. The rooms are named after who says them; which service writes wh
 
 from __future__ import annotations
 
+from shared.domain.facts.asking import ApprovalAsked as ApprovalAsked
+from shared.domain.facts.asking import ApprovalGiven as ApprovalGiven
+from shared.domain.facts.asking import ApprovalRefused as ApprovalRefused
+from shared.domain.facts.asking import RunApproved as RunApproved
+from shared.domain.facts.asking import RunWaiting as RunWaiting
+from shared.domain.facts.asking import RunWentOn as RunWentOn
 from shared.domain.facts.doing import StepFact as StepFact
 from shared.domain.facts.doing import StepFailed as StepFailed
 from shared.domain.facts.doing import StepProgressed as StepProgressed

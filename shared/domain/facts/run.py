@@ -9,6 +9,7 @@ from shared.domain.facts.parts import Blocker, Home, StepPlanned
 from shared.domain.facts.root import Fact
 from shared.domain.names import Name, Named, Sentence, Token
 from shared.domain.policy import Policy
+from shared.domain.window import Window
 
 Outcome = Literal["succeeded", "succeeded_with_warnings", "failed", "cancelled", "refused"]
 
@@ -34,6 +35,8 @@ class RunRequested(RunFact):
     consents: tuple[Name, ...] = ()
     purpose: Literal["update", "undo", "pay"] = "update"
     survey: StepPlanned
+    window: Window | None = None
+    overrides_window: bool = False
 
 
 class RunRefused(RunFact):

@@ -20,7 +20,8 @@ class TurnBegun(RunFact):
 
 
 class TurnPlanned(RunFact):
-    """The turn's steps, planned afresh. `differences` says what is no longer as in the forecast;
+    """The turn's steps, planned afresh. `differences` says what is no longer as in the forecast, `changes` those of
+    them that nobody has agreed to who approved the plan (VMs that are moved and were not to be);
     `homes` are of VMs first seen, or moved by their owners."""
 
     subject: ClassVar[str] = "rota.fact.run.{pool}.{run}.{turn}.turn_planned"
@@ -28,6 +29,7 @@ class TurnPlanned(RunFact):
     steps: tuple[StepPlanned, ...]
     homes: tuple[Home, ...] = ()
     differences: tuple[Sentence, ...] = ()
+    changes: tuple[Sentence, ...] = ()
     seconds: Seconds = 0.0
 
 

@@ -17,6 +17,7 @@ from shared.domain.model import HA, SR, VM, Host, Package, PoolSettings, PoolSna
 from shared.domain.names import Named
 from shared.domain.policy import Policy
 from shared.domain.run import Run
+from shared.domain.window import Window
 
 GIB = 1024**3
 OLD = Versions("3.4.0", "25.33", "25.33.1", "4.17.5-13", "4.19.0+1", "8.3.0")
@@ -97,6 +98,7 @@ class Play:
     sentences: list[str] = field(default_factory=list)
     away: dict[str, float] = field(default_factory=dict)
     after_write: Callable[[Play], None] | None = None
+    windows: Mapping[str, Window] = field(default_factory=dict)
 
     @property
     def run(self) -> Run:
@@ -113,7 +115,7 @@ class Play:
     def order(self, command: commands.Command, given: orders.Given = GIVEN) -> orders.Answer:
         """Somebody gives an order; its answer is recorded."""
         if isinstance(command, commands.StartRun):
-            answer = orders.start(self.book, command, given, self.policy)
+            answer = orders.start(self.book, command, given, self.policy, self.windows)
         else:
             assert isinstance(command, commands.RunCommand)
             answer = orders.answer(self.book, command, given)

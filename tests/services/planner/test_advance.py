@@ -496,8 +496,8 @@ def test_what_a_policy_asks_and_rota_cannot_do_is_refused() -> None:
 
 
 def test_what_an_order_asks_and_rota_cannot_do_is_refused() -> None:
-    """Consents and an override of the window are not ignored."""
-    for more, word in (({"consents": ("db",)}, "consent"), ({"now": True}, "window")):
+    """Consents are not ignored."""
+    for more, word in (({"consents": ("db",)}, "consent"),):
         (refused,) = Play(pool()).order(commands.StartRun.model_validate({"pool": "lab", **more})).facts
 
         assert isinstance(refused, facts.RunRefused)

@@ -50,6 +50,8 @@ COMMANDS: tuple[commands.Command, ...] = (
     commands.PauseRun(pool=POOL, run=RUN),
     commands.HoldRun(pool=POOL, run=RUN, because="The disk of rota-data is full."),
     commands.ResumeRun(pool=POOL, run=RUN),
+    commands.ApproveRun(pool=POOL, run=RUN, digest="5c9d0e1f"),
+    commands.RejectRun(pool=POOL, run=RUN, because="Not before Friday."),
     commands.RetryStep(pool=POOL, run=RUN, step=STEP),
     commands.SkipStep(pool=POOL, run=RUN, step=STEP),
     commands.SkipHost(pool=POOL, run=RUN, host="xcp-2"),
@@ -141,6 +143,14 @@ FACTS: tuple[facts.Fact, ...] = (
     facts.MasterNoted(pool=POOL, run=RUN, host=H2, because="xcp-2 is master now instead of xcp-1."),
     facts.HostLost(pool=POOL, run=RUN, host=H2, because="xcp-2 is down, and nobody here asked for it."),
     facts.RunHeld(pool=POOL, run=RUN, because="db1 did not move.", step=STEP, who_can_help="the pool's administrator"),
+    facts.RunWaiting(pool=POOL, run=RUN, until=1795400000.0, because="Waiting for the window 'night'."),
+    facts.RunWentOn(pool=POOL, run=RUN, because="The window 'night' is open."),
+    facts.ApprovalAsked(
+        pool=POOL, run=RUN, about="plan", digest="5c9d0e1f", sentence="Is this to be done?", until=1795400000.0
+    ),
+    facts.ApprovalGiven(pool=POOL, run=RUN, about="plan", digest="5c9d0e1f", by=BY, order=ORDER),
+    facts.RunApproved(pool=POOL, run=RUN, about="plan", digest="5c9d0e1f", by=(BY,)),
+    facts.ApprovalRefused(pool=POOL, run=RUN, about="plan", because="Not before Friday.", by=BY, order=ORDER),
     facts.RunPaused(pool=POOL, run=RUN, by=BY, order=ORDER),
     facts.RunResumed(pool=POOL, run=RUN, by=BY, order=ORDER),
     facts.RunCancelling(
