@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -91,21 +92,33 @@ class House:
         return [wire.read_fact(stored).fact async for stored in self.bus.read(["rota.fact.>"])]
 
 
-def _settings(folder: Path, pool: Mapping[str, Any], password: str) -> settings.Settings:
+def _settings(
+    folder: Path, pool: Mapping[str, Any], password: str, more: Mapping[str, Mapping[str, Any]]
+) -> settings.Settings:
     """The settings as a person would write them, read as a service reads them."""
     folder.joinpath("reports").mkdir(exist_ok=True)
     lines = ['reports = "reports"', "[pool.lab]", *(f"{key} = {json.dumps(value)}" for key, value in pool.items())]
     file = folder / "rota.toml"
-    file.write_text("\n".join([*lines, 'password_env = "LAB_PASSWORD"', ""]))
+    lines.append('password_env = "LAB_PASSWORD"')
+    for table, values in more.items():
+        lines += [f"[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
+    file.write_text("\n".join([*lines, ""]))
     return settings.read(file, {"LAB_PASSWORD": password}, secrets=True)
 
 
 @asynccontextmanager
 async def _house(
-    world: World, folder: Path, pool: Mapping[str, Any], password: str | None, staff: Sequence[str], **more: Any
+    world: World,
+    folder: Path,
+    pool: Mapping[str, Any],
+    password: str | None,
+    staff: Sequence[str],
+    tables: Mapping[str, Mapping[str, Any]],
+    **more: Any,
 ) -> AsyncIterator[House]:
     async with running(world, drive="virtual", **more) as sim:
-        told = _settings(folder, {"url": sim.master_url, "username": sim.username, **pool}, password or sim.password)
+        access = {"url": sim.master_url, "username": sim.username, **pool}
+        told = _settings(folder, access, password or sim.password, tables)
         server = memory.MemoryServer()
         clock = Clock(machine=sim.clock.now)
         house = House(sim, server, told, clock, memory.MemoryBus(server, "story"))
@@ -127,12 +140,13 @@ def tell(
     pool: Mapping[str, Any] | None = None,
     password: str | None = None,
     staff: Sequence[str] = tuple(SERVICES),
+    tables: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     **more: Any,
 ) -> None:
-    """Tell a story from its beginning to its end under the clock that jumps."""
+    """Tell a story from its beginning to its end under the clock that jumps. `tables` are more of rota.toml."""
 
     async def told() -> None:
-        async with _house(world, folder, pool or {}, password, staff, **more) as house:
+        async with _house(world, folder, pool or {}, password, staff, tables, **more) as house:
             await story(house)
 
     run_virtual(told())

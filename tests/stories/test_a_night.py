@@ -1,0 +1,59 @@
+"""A night of the whole house: a schedule starts a run, which waits for its window, asks for approval, runs, reports."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from cli import judge
+from services.scheduler import loop
+from shared import settings
+from shared.bus import memory
+from shared.domain import commands, facts
+from shared.service import Context, until_stopped
+from tests.stories.house import House, tell
+
+
+def test_a_run_by_its_schedule_waits_for_its_window_and_for_approval(tmp_path: Path) -> None:
+    """At half past one it is planned, at once somebody is asked, at three it begins; the report names who approved."""
+
+    async def story(house: House) -> None:
+        day = datetime.fromtimestamp(house.clock.now(), UTC).date()
+        table = settings.ScheduleTable(cron="30 1 * * *", pools=("lab",))
+        bus = memory.MemoryBus(house.server, "scheduler")
+        told = house.settings.model_copy(update={"schedule": {"nightly": table}})
+        context = Context("scheduler", "scheduler", told, house.clock, bus, structlog.stdlib.get_logger())
+
+        async def night() -> None:
+            asked = await house.until("approval_asked")
+            assert isinstance(asked, facts.ApprovalAsked)
+            yes = commands.ApproveRun(pool="lab", run=asked.run, digest=asked.digest)
+            await house.order(yes, id="yes", by="ann@desk")
+            await house.until("run_ended")
+            while "ended" not in await _told(house):
+                await house.until("report_sent")
+
+        await until_stopped(context, loop.serve(context), night())
+        journal = await house.journal()
+        (waiting,) = [fact for fact in journal if isinstance(fact, facts.RunWaiting)]
+        opened = datetime.fromtimestamp(waiting.until, UTC)
+        assert (opened.hour, opened.minute) == (3, 0)
+        assert (opened.date() - day).days in (0, 1)
+        (ended,) = [fact for fact in journal if isinstance(fact, facts.RunEnded)]
+        assert ended.outcome == "succeeded"
+        assert judge.violations(house.sim.journal) == []
+        page = max((tmp_path / "reports").rglob("*.html")).read_text(encoding="utf-8")
+        assert "approved plan" in page
+        assert "ann@desk" in page
+
+    tables = {
+        "pool.lab.policy": {"window": "night", "approval": "plan"},
+        "window.night": {"cron": "0 3 * * *", "zone": "UTC", "hours": 3},
+    }
+    tell(story, tmp_path, world="small", tables=tables)
+
+
+async def _told(house: House) -> list[str]:
+    return [fact.occasion for fact in await house.journal() if isinstance(fact, facts.ReportSent)]
