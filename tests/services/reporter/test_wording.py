@@ -279,3 +279,28 @@ def test_putting_everything_back_is_called_so() -> None:
     night.ended("succeeded", "What Rota had changed is put back.")
     assert last(night).subject == "[Rota] lab: succeeded, everything is put back"
     assert not any("is planned" in letter.subject for letter in letters(night))
+
+
+def test_who_is_asked_to_approve_is_told_what_by_which_digest_until_when_and_how() -> None:
+    """Two different persons; the commands are ready to be copied; what changed is named, and shown as it is."""
+    night = story.announced()
+    night.say(
+        facts.ApprovalAsked(
+            pool=night.pool,
+            run=night.run,
+            about="t02",
+            host=story.HOSTS[1],
+            digest="5c9d0e1f2a3b4c5d",
+            sentence="The turn of xcp-graz-2 is not as it was approved. May it go on?",
+            changes=("<b>late</b> is moved to xcp-graz-1 too",),
+            needed=2,
+            until=story.MIDNIGHT + 7200.0,
+        )
+    )
+    letter = last(night)
+
+    assert letter.subject.startswith("[Rota] lab: approval is needed until ")
+    assert "2 different persons" in letter.points[0].text
+    assert [point.command for point in letter.points[:2]] == [f"rota approve {story.RUN}", f"rota reject {story.RUN}"]
+    assert "<b>late</b> is moved to xcp-graz-1 too" in [point.text for point in letter.points]
+    assert ("digest", "5c9d0e1f2a3b4c5d") in [(fact.name, fact.value) for fact in letter.numbers]
