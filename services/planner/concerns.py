@@ -116,17 +116,18 @@ def _storage(snapshot: PoolSnapshot) -> Iterator[str]:
 
 def _closed(snapshot: PoolSnapshot) -> Iterator[str]:
     """Hosts that no VM of another host may enter, with the reason that is met most. VMs that need the same are asked
-    for once."""
+    for once, and the first that may enter settles it."""
     alike = {(vm.host, vm.srs, vm.networks, vm.cpu_features): vm for vm in snapshot.vms if vm.power_state == "running"}
     hosts = {host.uuid: host for host in snapshot.hosts}
     for target in snapshot.hosts:
         if not (target.live and target.enabled):
             continue
-        reasons = [
-            placement.obstacle(snapshot, vm, hosts[vm.host], target, frozenset())
-            for vm in alike.values()
-            if vm.host in hosts and vm.host != target.uuid
-        ]
+        reasons: list[str] = []
+        for vm in alike.values():
+            if vm.host in hosts and vm.host != target.uuid:
+                reasons.append(placement.obstacle(snapshot, vm, hosts[vm.host], target, frozenset()))
+                if not reasons[-1]:
+                    break
         if reasons and all(reasons):
             yield f"No VM can go to {target.name}: {max(set(reasons), key=reasons.count)}."
 
