@@ -22,6 +22,9 @@ from simulator.wire.shown import encode_calmly
 
 KEEP_ALIVE = 86400.0
 LARGE = 1_000_000
+ACCEPTED_WITHIN = 4
+"""Turns of the loop from a connection's acceptance until it can be cut (asyncio's selector_events.py takes three)."""
+
 BROKEN = "<html><body><h1>HTTP 500 internal server error</h1>An unexpected error occurred.</body></html>"
 
 
@@ -71,15 +74,22 @@ class Doorway:
         if self._socket is not None:
             self._socket.close()
         self._socket = self._listening = self._opening = None
+        self._cut_off()
+
+    def _cut_off(self) -> None:
         for connection in list(self._web.connections):
             if connection.transport is not None:
                 connection.transport.abort()
 
     async def end(self) -> None:
-        """Closes for good."""
+        """Closes for good. What was accepted in the last moment is made by the loop in a few turns, and closed too."""
         if self._socket is not None:
             self._close()
+        for _ in range(ACCEPTED_WITHIN):
+            await asyncio.sleep(0)
+            self._cut_off()
         await self._web.shutdown(0.2)
+        await asyncio.sleep(0)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()

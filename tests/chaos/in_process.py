@@ -54,14 +54,18 @@ def _undisturbed() -> dict[int, Verdict]:
     return {replicas: tell_case(Case(replicas)) for replicas in (1, 2)}
 
 
-def cases(storms: int) -> list[Case]:
-    """Every single blow at every call where it makes a difference, and so many storms at any call."""
+def cases(storms: int, share: float, seed: int) -> list[Case]:
+    """A kill before and after each change that a service makes; of all other single blows (kills at a look between two
+    changes, pauses, cuts, deaths of the bus) a share, the same for the same seed; and so many storms at any call."""
     told = _undisturbed()
     calls = {replicas: (verdict.calls, verdict.took) for replicas, verdict in told.items()}
     singles = [
         case for replicas, verdict in told.items() for case in blows.singles(verdict.apart, replicas, verdict.took)
     ]
-    return [*singles, *(blows.storm(number, calls) for number in range(storms))]
+    every = [case for case in singles if blows.kills_at_a_change(case)]
+    others = [case for case in singles if not blows.kills_at_a_change(case)]
+    some = blows.sample(others, round(share * len(others)), seed)
+    return [*every, *some, *(blows.storm(number, calls) for number in range(storms))]
 
 
 def tell_case(case: Case, *, loud: bool = False) -> Verdict:

@@ -48,7 +48,7 @@ def test_a_run_by_its_schedule_waits_for_its_window_and_for_approval(tmp_path: P
         assert "approved plan" in page
         assert "ann@desk" in page
 
-    tables = {
+    tables: dict[str, dict[str, object]] = {
         "pool.lab.policy": {"window": "night", "approval": "plan"},
         "window.night": {"cron": "0 3 * * *", "zone": "UTC", "hours": 3},
     }
