@@ -204,15 +204,14 @@ def _waiting(scene: Scene, now: float, beat: int) -> list[RenderableType]:
         lines.append(Text(f"Needs {plain(summary.held.who_can_help or 'a person')}.", style="red"))
     deadline = min((one.until for one in summary.outstanding if one.until > 0), default=0.0)
     if deadline and summary.ended_at is None:
-        lines.append(Text(_count_down(deadline - now), style="dim"))
+        lines.append(Text(f"Deadline: {count_down(deadline - now)}.", style="dim"))
     lines += [Text(f"Owed: {plain(one.setting)}: {plain(one.because)}", style="red") for one in summary.owed]
     return lines
 
 
-def _count_down(left: float) -> str:
-    if left <= 0:
-        return f"The deadline was {span_words(-left)} ago."
-    return f"Waits {span_words(left)} longer at most."
+def count_down(left: float) -> str:
+    """How long something may still take, or for how long it is late."""
+    return f"{span_words(-left)} ago" if left <= 0 else f"in {span_words(left)}"
 
 
 _STATE_STYLES = {

@@ -14,12 +14,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from cli import drawing
 from cli.drawing import stage_words, state_text
 from cli.scene import Seen
 from cli.telling import count, plain, sentence, size_words, span_words, tone
 from shared.bus.wire import Recorded
 from shared.domain import facts
-from shared.domain.summary import HostLine, Outstanding, OwedLine, RunSummary
+from shared.domain.summary import Held, HostLine, Outstanding, OwedLine, RunSummary
 
 _TONES = {"good": "green", "bad": "red", "wait": "yellow", "plain": ""}
 
@@ -91,7 +92,7 @@ def _outstanding(line: Outstanding, now: float) -> Text:
     text.append(plain(line.sentence), style="")
     text.append(f"  since {span_words(now - line.since)}")
     if line.until > 0:
-        text.append(f", until {hour(line.until)}")
+        text.append(f", until {hour(line.until)} at the latest ({drawing.count_down(line.until - now)})")
     if line.attempt > 1:
         text.append(f", attempt {line.attempt}")
     return text
@@ -202,12 +203,17 @@ def why(summary: RunSummary | None, pool: str, seen: Sequence[tuple[str, Seen]],
     parts: list[RenderableType] = [Text(why_sentence(summary, pool), style="bold")]
     if summary and is_open(summary):
         parts += [_outstanding(line, now) for line in summary.outstanding]
-        if summary.held and summary.held.who_can_help:
-            parts.append(Text(f"  Who can help: {plain(summary.held.who_can_help)}.", style="yellow"))
+        if summary.held:
+            parts.append(Text(_held_since(summary.held, now), style="yellow"))
     if summary:
         parts += [_owed(summary, one) for one in summary.owed]
     parts += [Text(f"  {plain(name)} is {state}.", style="yellow") for name, state in seen if state != "answering"]
     return Group(*parts)
+
+
+def _held_since(held: Held, now: float) -> str:
+    told = f"  Held for {span_words(now - held.since)}, since {hour(held.since)}, until somebody says how it goes on."
+    return f"{told} Who can help: {plain(held.who_can_help)}." if held.who_can_help else told
 
 
 def why_sentence(summary: RunSummary | None, pool: str) -> str:

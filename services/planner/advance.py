@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.planner import approvals, beginning, ending, failing, stepping, turning, windows
+from services.planner import approvals, beginning, ending, failing, patience, turning, windows
 from services.planner.view import Rule, Snapshots, View
 from shared.domain import acts, commands, facts
 from shared.domain.book import Book
@@ -60,7 +60,7 @@ def _at_rest(book: Book, now: float) -> Decision:
     if due is None:
         return Decision(book.after, sentence=f"No run has pool {book.pool}.")
     if due > now:
-        wait = stepping.duration(due - now)
+        wait = patience.duration(due - now)
         return Decision(book.after, sentence=f"{', '.join(book.owed)} is owed, and tried again in {wait}.", wake_at=due)
     asked = ending.pay(book, now)
     return Decision(book.after, (asked,), sentence=f"Trying again: {asked.reason}.")

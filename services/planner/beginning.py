@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from services.planner import claims, forecasting, preparing
+from services.planner import claims, forecasting, passing, preparing
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts
 from shared.domain.model import PoolSnapshot
 from shared.domain.names import step_id
-from shared.domain.run import PREPARATION, RunState
+from shared.domain.run import PREPARATION, RunState, StepState
 
 HOMES_PER_FACT = 2000
 """So that a fact stays far under the bus's largest message."""
@@ -28,7 +28,7 @@ def plan(view: View) -> Said | None:
     if view.run.state is not RunState.SURVEYING or view.run.cancel:
         return None
     survey = view.run.step(step_id(PREPARATION, 1))
-    if survey is None or not isinstance(survey.result, acts.SurveyTaken):
+    if survey is None or survey.state is not StepState.SUCCEEDED or not isinstance(survey.result, acts.SurveyTaken):
         return None
     snapshot = view.snapshots.get(survey.result.snapshot)
     if snapshot is None:
@@ -40,6 +40,8 @@ def plan(view: View) -> Said | None:
     if claimed is not None:
         return Said((ended(view, "refused", claimed.sentence, blockers=(claimed,)),), sentence=claimed.sentence)
     shown = forecasting.forecast(snapshot, view.run.policy)
+    if passing.may_pass(shown.blockers) and view.now < view.run.requested_at + passing.WITHIN_THE_FIRST:
+        return passing.looked_at_again(view, view.run.turns[PREPARATION], survey, shown.sentence)
     if shown.blockers:
         return Said((ended(view, "refused", shown.sentence, blockers=shown.blockers),), sentence=shown.sentence)
     if view.run.digest not in ("", shown.digest):

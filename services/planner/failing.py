@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import cancelling, stepping
+from services.planner import cancelling, patience, stepping
 from services.planner.view import Said, View
 from shared.domain import acts, facts
 from shared.domain.names import Named
@@ -23,17 +23,17 @@ def deadlines(view: View) -> Said | None:
     late = tuple(
         facts.StepTimedOut(**view.ids, step=step.id, attempt=step.attempt, because=because)
         for step in view.run.steps()
-        if step.state is StepState.ORDERED and (because := stepping.late(step, view.run.policy, view.now))
+        if step.state is StepState.ORDERED and (because := patience.late(step, view.run.policy, view.now))
     )
     worn = tuple(
-        facts.StepGaveUp(**view.ids, step=step.id, because=stepping.worn_out(step))
+        facts.StepGaveUp(**view.ids, step=step.id, because=patience.worn_out(step))
         for step in view.run.steps()
-        if step.state is StepState.WAITING and stepping.spent(step, view.run.policy)
+        if step.state is StepState.WAITING and patience.spent(step, view.run.policy)
     )
     if late or worn:
         return Said((*late, *worn), sentence=late[0].because if late else worn[0].because)
     deadlines = [
-        stepping.deadline(step, view.run.policy) for step in view.run.steps() if step.state is StepState.ORDERED
+        patience.deadline(step, view.run.policy) for step in view.run.steps() if step.state is StepState.ORDERED
     ]
     return Said(wake_at=min(deadlines)) if deadlines else None
 
@@ -44,7 +44,14 @@ def waits(view: View) -> Said | None:
         if isinstance(step.act, acts.AwaitHost) and step.state in (StepState.ORDERED, StepState.TIMED_OUT):
             back = stepping.back(view.book, view.run, step)
             if back.verdict == "back":
-                return Said((facts.WaitOver(**view.ids, step=step.id, because=back.because),), sentence=back.because)
+                over = facts.WaitOver(
+                    **view.ids,
+                    step=step.id,
+                    because=back.because,
+                    host=step.act.host,
+                    seconds=patience.boot_seconds(view.book, view.run, step),
+                )
+                return Said((over,), sentence=back.because)
             if back.verdict == "doubt" and view.run.state is RunState.RUNNING:
                 held = facts.RunHeld(
                     **view.ids, because=back.because, step=step.id, who_can_help="the pool's administrator"
@@ -116,7 +123,7 @@ def _needed_no_more(view: View, step: Step) -> bool:
 
 def _go_back(view: View, step: Step) -> Said | None:
     turn = view.turn_of(step)
-    if stepping.spent(step, view.run.policy):
+    if patience.spent(step, view.run.policy):
         return None
     first = next((index for index, one in enumerate(turn.steps.values()) if one.act.kind == step.go_back_to), None)
     if first is None:

@@ -18,8 +18,13 @@ from shared.domain import facts
 from shared.domain.errors import Unreadable
 from shared.service import Context
 
-KEPT = ("rota.fact.run.*.*.*.setting_owed", "rota.fact.run.*.*.*.setting_paid", "rota.fact.run.*.*.run.run_ended")
-"""What counts of runs that are over: what they owe, and that they are over."""
+KEPT = (
+    "rota.fact.run.*.*.*.setting_owed",
+    "rota.fact.run.*.*.*.setting_paid",
+    "rota.fact.run.*.*.*.wait_over",
+    "rota.fact.run.*.*.run.run_ended",
+)
+"""What counts of runs that are over: what they owe, how long their hosts took to boot, and that they are over."""
 FOLLOWED = ("rota.fact.run.>", "rota.fact.step.>", "rota.fact.plan.>", wire.HOSTS_SEEN, wire.POOLS_SEEN)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from services.planner import stepping
+from services.planner import patience
 from shared.domain import acts, facts
 from shared.domain.book import Book
 from shared.domain.run import Run, RunState, Step, StepState, Turn
@@ -122,7 +122,7 @@ def _going(turn: Turn) -> str:
     if not going:
         return ""
     more = f", and {len(going) - 1} more" if len(going) > 1 else ""
-    return f"{stepping.subject(going[0])}{more}."
+    return f"{patience.subject(going[0])}{more}."
 
 
 def _outstanding(run: Run) -> Iterator[Outstanding]:
@@ -133,9 +133,22 @@ def _outstanding(run: Run) -> Iterator[Outstanding]:
                 kind=step.act.kind,
                 attempt=step.attempt,
                 since=step.ordered_at,
-                until=stepping.deadline(step, run.policy),
+                until=patience.deadline(step, run.policy),
                 sentence=step.why,
             )
+        elif step.state is StepState.WAITING and step.because and step.not_before and _goes_on(run):
+            yield Outstanding(
+                step=step.id,
+                kind=step.act.kind,
+                attempt=step.attempt + 1,
+                since=step.ended_at,
+                until=step.not_before,
+                sentence=f"{step.because.rstrip('.')}; it is tried again.",
+            )
+
+
+def _goes_on(run: Run) -> bool:
+    return run.state in (RunState.SURVEYING, RunState.RUNNING, RunState.FINISHING)
 
 
 def _held(run: Run) -> Held | None:

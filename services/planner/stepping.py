@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from services.planner import approvals, pacing, turn_graph
+from services.planner import approvals, pacing, patience, turn_graph
 from shared.domain import acts, facts
 from shared.domain.book import Book, Return, is_back
 from shared.domain.model import HA
 from shared.domain.names import Named, step_id, turn_of
-from shared.domain.policy import Policy
 from shared.domain.run import RESTORATION, Run, RunState, Step, StepState, Turn
 
 INSTALLING_LOST_AFTER = 900.0
@@ -45,7 +44,7 @@ def ready(run: Run, book: Book, now: float) -> Ready:
         if due > now:
             wakes.append(due)
         elif room.takes(step.act):
-            found.append(_ordered(run, step, now, ids))
+            found.append(_ordered(run, book, step, now, ids))
     if found:
         return Ready(tuple(found), sentence=still or _sentence(run, book, now) or "Steps are ordered.")
     return Ready(sentence=still or _sentence(run, book, now), wake_at=min(wakes, default=None))
@@ -86,11 +85,10 @@ def earliest(run: Run, step: Step) -> float:
     return step.not_before
 
 
-def _ordered(run: Run, step: Step, now: float, ids: dict[str, str]) -> facts.RunFact:
+def _ordered(run: Run, book: Book, step: Step, now: float, ids: dict[str, str]) -> facts.RunFact:
     if isinstance(step.act, acts.AwaitHost):
-        until = now + run.policy.host_back_minutes * 60
-        because = f"Waiting for {step.act.host.name} to come back."
-        return facts.WaitBegan(**ids, step=step.id, until=until, because=because)
+        wait = patience.for_return(step.act.host, book, run.policy)
+        return facts.WaitBegan(**ids, step=step.id, until=now + wait.seconds, because=wait.because)
     if isinstance(step.act, acts.RestorePoolSetting) and _never_changed(run, step.act):
         return facts.StepSkipped(**ids, step=step.id, because=f"{step.act.setting} was never changed.")
     act = _complete(run, step, now)
@@ -183,35 +181,7 @@ class _Room:
         return True
 
 
-# --- deadlines --------------------------------------------------------------------------------------------------------
-
-
-def deadline(step: Step, policy: Policy) -> float:
-    """When an ordered step times out, pool time. Long steps count from the last sign of progress."""
-    if step.until:
-        return step.until
-    minutes = {"install_updates": policy.install_minutes, "migrate_vm": policy.migration_minutes}
-    return max(step.ordered_at, step.heard_at) + minutes.get(step.act.kind, policy.step_minutes) * 60
-
-
-def late(step: Step, policy: Policy, now: float) -> str:
-    """The sentence that says a step is past its deadline, or nothing."""
-    if now <= deadline(step, policy):
-        return ""
-    waited = duration(now - step.ordered_at)
-    if isinstance(step.act, acts.AwaitHost):
-        return f"{step.act.host.name} has not come back {waited} after its reboot; look at its console, then retry."
-    return f"{subject(step)} did not end within {waited}; look at the pool, then retry or cancel."
-
-
-def spent(step: Step, policy: Policy) -> bool:
-    """Whether a step has failed as often as policy allows."""
-    return step.attempt - step.tries_from >= policy.attempts and bool(step.because)
-
-
-def worn_out(step: Step) -> str:
-    """The sentence of a step that gives up after its attempts."""
-    return f"{step.because} (tried {step.attempt - step.tries_from} times)"
+# --- returns and losses -----------------------------------------------------------------------------------------------
 
 
 def back(book: Book, run: Run, step: Step) -> Return:
@@ -334,19 +304,6 @@ def undo(act: acts.RestorePoolSetting) -> str:
 # --- sentences --------------------------------------------------------------------------------------------------------
 
 
-def subject(step: Step) -> str:
-    """What a step is about, with names."""
-    return step.why.rstrip(".") or f"Step {step.id}"
-
-
-def duration(seconds: float) -> str:
-    """A span of time as people say it."""
-    if seconds < 90:
-        return f"{round(seconds)} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def _standing_still(run: Run) -> str:
     if run.hold:
         return f"Held: {run.hold.because}"
@@ -359,19 +316,18 @@ def _sentence(run: Run, book: Book, now: float) -> str:
     for step in going:
         if isinstance(step.act, acts.AwaitHost):
             judged = back(book, run, step)
-            return f"{judged.because.rstrip('.')} (until at the latest in {duration(step.until - now)})."
+            return f"{judged.because.rstrip('.')} (until at the latest in {patience.duration(step.until - now)})."
     if going:
         more = f", and {len(going) - 1} more" if len(going) > 1 else ""
-        return f"Waiting for: {subject(going[0])}{more}."
+        return f"Waiting for: {patience.subject(going[0])}{more}."
     backing_off = [step for step in run.steps() if step.state is StepState.WAITING and step.not_before > now]
     if backing_off:
         step = backing_off[0]
-        return f"{step.because.rstrip('.')}; trying again in {duration(step.not_before - now)}."
+        return f"{step.because.rstrip('.')}; trying again in {patience.duration(step.not_before - now)}."
     settling = [step for step in waiting(run) if earliest(run, step) > now]
     if settling and run.turns.get(RESTORATION):
-        return (
-            f"Waiting {duration(earliest(run, settling[0]) - now)} after the last boot before auto_poweron is put back."
-        )
+        left = patience.duration(earliest(run, settling[0]) - now)
+        return f"Waiting {left} after the last boot before auto_poweron is put back."
     return ""
 
 

@@ -141,7 +141,9 @@ class Graph:
         )
         kept = self._database_kept(host, noted)
         reboot = self.add(
-            acts.RebootHost(host, backup_minutes=self.policy.backup_minutes),
+            acts.RebootHost(
+                host, backup_minutes=self.policy.backup_minutes, shutdown_minutes=self.policy.shutdown_minutes
+            ),
             f"Reboot {host.name}.",
             (noted, "its boot time and clock are on record"),
             *kept,

@@ -11,6 +11,8 @@ from services.planner import (
     beside,
     cancelling,
     pacing,
+    passing,
+    patience,
     preparing,
     replanning,
     stepping,
@@ -22,12 +24,6 @@ from shared.domain import acts, facts
 from shared.domain.model import PoolSnapshot
 from shared.domain.names import Named
 from shared.domain.run import PREPARATION, RunState, Step, StepState, Turn
-
-PASSING = frozenset({"HOST_OFFLINE", "HOST_DISABLED", "UPDATES_UNKNOWN"})
-"""What a restart of a toolstack makes so for a moment (xen-api xapi_fuse.ml, db_gc.ml: live and enabled blip)."""
-
-PASSES_WITHIN, LOOK_AGAIN = 180.0, 20.0
-"""Seconds of pool time after a turn's beginning in which that is looked at again, and between two looks."""
 
 LOOK_AT_BACKUP_AGAIN = 120.0
 """Seconds of pool time between two looks at a backup that a turn waits for."""
@@ -83,8 +79,8 @@ def _planned_turn(view: View, turn: Turn, host: Named, survey: Step, snapshot: P
         because = " ".join(stop.sentence for stop in plan.blockers[:5])
         if others := _others(view, turn):
             return Said(sentence=f"{because} It is tried again when {others} is done.")
-        if any(stop.code in PASSING for stop in plan.blockers) and view.now < turn.begun_at + PASSES_WITHIN:
-            return _looked_at_again(view, turn, survey, because)
+        if passing.may_pass(plan.blockers) and view.now < turn.begun_at + passing.WITHIN:
+            return passing.looked_at_again(view, turn, survey, because)
         held = facts.RunHeld(**view.ids, because=because, step=survey.id, who_can_help="the owners of these VMs")
         return Said((held,), sentence=because)
     if waiting := backups.waiting_for(snapshot, host):
@@ -111,21 +107,12 @@ def _waiting_for_backups(view: View, turn: Turn, survey: Step, because: str) -> 
     """A turn waits for backups on its host, as long as policy says; then a person is asked (conduct 11)."""
     minutes = view.run.policy.backup_minutes
     if view.now < turn.begun_at + minutes * 60:
-        return _looked_at_again(view, turn, survey, backups.until(because, minutes), LOOK_AT_BACKUP_AGAIN)
+        return passing.looked_at_again(view, turn, survey, backups.until(because, minutes), LOOK_AT_BACKUP_AGAIN)
     because = f"{because} That has lasted {minutes:g} minutes; see that it ends, then resume, or skip the host."
     held = facts.RunHeld(
         **view.ids, because=because, step=survey.id, who_can_help="whoever makes the backups of this pool"
     )
     return Said((held,), sentence=because)
-
-
-def _looked_at_again(view: View, turn: Turn, survey: Step, because: str, pause: float = LOOK_AGAIN) -> Said:
-    """The pool is surveyed once more before a person is asked: what stands in the way may pass by itself."""
-    due = survey.ended_at + pause
-    if view.now < due:
-        return Said(sentence=f"{because} The pool is looked at again before somebody is asked.", wake_at=due)
-    again = facts.StepsReopened(**view.ids, turn=turn.id, steps=(survey.id,), because=because)
-    return Said((again,), sentence=because)
 
 
 def replan(view: View) -> Said | None:
@@ -152,8 +139,8 @@ def _replanned(view: View, turn: Turn, host: Named, survey: Step, snapshot: Pool
     plan = replanning.moves_again(snapshot, turn, host, survey.id, _standing(view, turn, snapshot), view.run.policy)
     if plan.blockers:
         because = " ".join(stop.sentence for stop in plan.blockers[:5])
-        if any(stop.code in PASSING for stop in plan.blockers) and view.now < turn.begun_at + PASSES_WITHIN:
-            return _looked_at_again(view, turn, survey, because)
+        if passing.may_pass(plan.blockers) and view.now < turn.begun_at + passing.WITHIN:
+            return passing.looked_at_again(view, turn, survey, because)
         held = facts.RunHeld(**view.ids, because=because, step=survey.id, who_can_help="the owners of these VMs")
         return Said((held,), sentence=because)
     if not plan.steps:
@@ -187,7 +174,7 @@ def end_turns(view: View) -> Said | None:
         if turn.host is None or not turn.planned or not turn.settled:
             continue
         warnings = stepping.turn_warnings(turn)
-        took = stepping.duration(view.now - turn.begun_at)
+        took = patience.duration(view.now - turn.begun_at)
         done = f"{turn.host.name} is updated and its VMs are home, in {took}."
         back = f"{turn.host.name} was not updated and works as before."
         ended = facts.TurnEnded(

@@ -130,11 +130,12 @@ class ReadHost:
 @dataclass(frozen=True, slots=True)
 class RebootHost:
     """Reboot a host behind its fence. `noted` is filled in by the planner when the step is ordered. Backups and tasks
-    of others on it are waited for, so many minutes of pool time."""
+    of others on it are waited for, so many minutes of pool time; then it must go down within its own."""
 
     host: Named
     noted: HostNoted | None = None
     backup_minutes: float = 240.0
+    shutdown_minutes: float = 10.0
     kind: Literal["reboot_host"] = "reboot_host"
 
 

@@ -43,7 +43,8 @@ class HostSeen:
 @dataclass(frozen=True, slots=True)
 class Book:
     """A pool's page in the journal. `after` is the sequence of the last run fact folded: the guard of any decision
-    made from this value. `seq` is the last fact of all, `ended` are the ids of runs that are over."""
+    made from this value. `seq` is the last fact of all, `ended` are the ids of runs that are over, `boots` how many
+    seconds each host's last boot took, by uuid, in this run or an earlier one."""
 
     pool: str
     after: int = 0
@@ -52,6 +53,7 @@ class Book:
     hosts: Mapping[str, HostSeen] = field(default_factory=dict)
     owed: Mapping[str, Owed] = field(default_factory=dict)
     ended: frozenset[str] = frozenset()
+    boots: Mapping[str, float] = field(default_factory=dict)
     master: Named | None = None
     master_unreachable_since: float | None = None
 
@@ -84,6 +86,8 @@ def _run_fact(book: Book, fact: facts.RunFact, at: float) -> Book:
         book = replace(book, owed={**book.owed, fact.setting: owed})
     if isinstance(fact, facts.SettingPaid):
         book = replace(book, owed={name: owed for name, owed in book.owed.items() if name != fact.setting})
+    if isinstance(fact, facts.WaitOver) and fact.host is not None and fact.seconds > 0:
+        book = replace(book, boots={**book.boots, fact.host.uuid: fact.seconds})
     if isinstance(fact, facts.RunEnded):
         book = replace(book, ended=book.ended | {fact.run})
     if book.run is None or book.run.id != fact.run:

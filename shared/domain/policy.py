@@ -103,17 +103,25 @@ class Policy(BaseModel):
     autostart_settle_minutes: Minutes = 5.0
     """auto_poweron is put back no earlier than this after the last boot, else xapi-autostart-vms starts all at once."""
 
+    shutdown_minutes: Minutes = 10.0
+    """How long a host may take to go down once it was told to reboot: its own script may empty it first, and shuts down
+    what it cannot move. Then the run holds; nothing is rebooted a second time."""
+
     host_back_minutes: Minutes = 45.0
     """How long a rebooted host may stay away before the run holds (20 was too short for users)."""
 
+    host_back_boots: Annotated[float, Field(ge=1, le=20)] = 3.0
+    """Or so many times its last boot, where that is more: large machines test their memory for half an hour."""
+
     install_minutes: Minutes = 60.0
-    """How long an installation may show no progress."""
+    """How long an installation may show no progress. It is never interrupted: past this a person is asked."""
 
     migration_minutes: Minutes = 60.0
-    """How long a migration may show no progress."""
+    """How long a migration may show no progress; while it gets on it may take as long as it likes. Past this it is
+    cancelled, and the VM's move is planned again."""
 
     step_minutes: Minutes = 20.0
-    """How long any other step may take."""
+    """How long any other step may take: the slowest of them, a gate that waits for storage, takes minutes."""
 
     backup_minutes: Minutes = 240.0
     """How long a backup, or somebody else's task on a host, is waited for before its turn or its reboot; then the run
@@ -127,7 +135,7 @@ class Policy(BaseModel):
     """How long those guests must go on reporting before the others go home."""
 
     attempts: Annotated[int, Field(ge=1, le=20)] = 5
-    """How often a step is tried before it gives up."""
+    """How often a step is tried before it gives up: with XAPI's pauses of 10 to 60 s a toolstack restart passes."""
 
 
 SUPPORTED: Mapping[str, frozenset[Any]] = {

@@ -24,7 +24,7 @@ def test_the_view_names_hosts_steps_vms_and_what_is_waited_for() -> None:
     for word in ("Lab", story.RUN, "xcp-1 master", "xcp-1-vm1 → xcp-2", "check · enable · home", "10 of 42 steps"):
         assert word in shown
     assert "Waiting for xcp-1 to come back." in shown
-    assert "Waits 45 min longer at most." in shown
+    assert "Deadline: in 45 min." in shown
 
 
 def test_a_host_that_does_not_answer_says_so() -> None:

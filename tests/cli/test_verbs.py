@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import sys
 from collections.abc import Iterable
@@ -253,3 +254,13 @@ async def test_why_on_a_pool_without_a_run_says_so(ground: Ground, rota: Rota) -
     assert said.code == 0
     assert "Nothing is going on on lab, and Rota knows of no run on it." in said.out
     assert (await rota("why", "Lab Pool")).code == 2
+
+
+async def test_why_says_since_when_and_until_when_and_counts_down(ground: Ground, rota: Rota) -> None:
+    """Of each step that is waited for, and of a hold, with who can help."""
+    held = Held(since=story.START + 300, because="db1 did not move.", who_can_help="its owner")
+    await ground.publish(story.summary(state="held", held=held))
+    said = " ".join((await rota("why", "lab")).out.split())
+    assert re.search(r"t01-s008 .* since .*, until \d\d:\d\d:\d\d at the latest \((in \d+|.* ago)", said)
+    assert re.search(r"Held for .*, since \d\d:\d\d:\d\d, until somebody says how it goes on", said)
+    assert "Who can help: its owner." in said

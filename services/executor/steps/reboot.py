@@ -23,9 +23,6 @@ SETTLE = 30.0
 BUSY_PAUSE = 30.0
 """Pool seconds between two looks at a host on which others are at work."""
 
-SHUTDOWN_SEEN = 600.0
-"""Pool seconds a host may take to go down: its own script may empty it first (conduct 23)."""
-
 
 async def read_host(act: acts.ReadHost, work: Work) -> Ended:
     """What the fence will compare with. A host that is newer than its master is never rebooted (conduct 5)."""
@@ -67,9 +64,10 @@ async def reboot(act: acts.RebootHost, work: Work) -> Ended:
     began = work.clock.now()
     await work.pool.reboot(act.host)
     await work.say(0.5, f"{act.host} will go down in a moment.")
-    if not await work.pool.gone_down(look, SHUTDOWN_SEEN):
+    patience = act.shutdown_minutes * 60  # its own script may empty it first (conduct 23)
+    if not await work.pool.gone_down(look, patience):
         raise GiveUp(
-            f"{act.host} took the order to reboot and has not gone down for {spoken(SHUTDOWN_SEEN)}; it is not rebooted"
+            f"{act.host} took the order to reboot and has not gone down for {spoken(patience)}; it is not rebooted"
             " a second time. Look at its console."
         )
     return Ended(acts.Done(), f"{act.host} goes down for its reboot after {spoken(work.clock.now() - began)}.")

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from shared.domain.acts import Act
 from shared.domain.facts.run import RunFact
-from shared.domain.names import Name, Sentence, Token
+from shared.domain.names import Name, Named, Sentence, Token
 
 
 class StepOrdered(RunFact):
@@ -65,11 +65,14 @@ class WaitBegan(RunFact):
 
 
 class WaitOver(RunFact):
-    """What was waited for has come, judged from values that were seen."""
+    """What was waited for has come, judged from values that were seen. `seconds` of pool time from the reboot's order
+    until `host` was seen back; 0 where that says nothing of the next boot, because somebody had to help."""
 
     subject: ClassVar[str] = "rota.fact.run.{pool}.{run}.{step}.wait_over"
     step: Token
     because: Sentence
+    host: Named | None = None
+    seconds: float = 0.0
 
 
 class SettingOwed(RunFact):

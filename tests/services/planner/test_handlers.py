@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from services.planner.following import Journal
 from shared.bus import port, wire
 from shared.domain import acts, commands, facts
 from shared.domain.model import PoolSettings
@@ -182,3 +183,17 @@ async def test_an_order_that_was_lost_is_sent_again() -> None:
 
     assert isinstance(ended, facts.RunEnded)
     assert (ended.outcome, lost) == ("succeeded", 1)
+
+
+async def test_how_long_a_host_took_to_boot_outlives_its_run_and_every_planner() -> None:
+    """The next run's planner waits three times as long for it where that is more than policy says."""
+    cast = Cast(Play(SMALL))
+    async with cast.going():
+        await cast.order(commands.StartRun(pool="lab"))
+        await cast.until("run_ended")
+
+    journal = Journal(cast.context("another"), lambda pool: None)
+    await journal.read()
+
+    assert set(journal.book("lab").boots) == {"host-athos", "host-porthos"}
+    assert journal.book("lab").open is None

@@ -43,8 +43,8 @@ def test_a_host_is_away_from_its_reboots_order_until_its_wait_is_over() -> None:
     reboot = ordered(acts.RebootHost(H1))
     assert not after(ordered(acts.DisableHost(H1))).is_away(H1.uuid)
     assert after(reboot).is_away(H1.uuid)
-    assert after(reboot, facts.WaitOver(**RUN, step="t02-s010", because="")).is_away(H1.uuid)
-    assert not after(reboot, facts.WaitOver(**RUN, step="t01-s010", because="")).is_away(H1.uuid)
+    assert after(reboot, facts.WaitOver(pool="lab", run="r1", step="t02-s010", because="")).is_away(H1.uuid)
+    assert not after(reboot, facts.WaitOver(pool="lab", run="r1", step="t01-s010", because="")).is_away(H1.uuid)
 
 
 def test_no_host_is_away_once_its_turn_or_its_run_has_ended() -> None:
