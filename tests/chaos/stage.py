@@ -30,6 +30,10 @@ SERVICES = ("planner", "executor", "watcher", "reporter", "scheduler")
 POOL = "lab"
 SCHEDULE = "tonight"
 
+STARTED_WITHIN = 500.0
+"""Seconds of pool time in which one replica of each service has started, on a busy machine too: a tick that was over
+before any scheduler knew of its schedule is nobody's."""
+
 BRIEF: Mapping[str, Any] = {
     "name": "brief",
     "pool": {"name": "brief", "auto_poweron": False},
@@ -124,7 +128,8 @@ async def stage(
         bus = await jetstream.connect(server.url, name="chaos", within=20)
         try:
             await bus.ensure_streams()
-            environment = await _environment(folder, told, server.url, scheduled)
+            due = STARTED_WITHIN * replicas if scheduled else None
+            environment = await _environment(folder, told, server.url, due)
             running = Stage(folder, server, bus, environment, factor, told["control"])
             for service in SERVICES:
                 for number in range(1, replicas + 1):
@@ -158,7 +163,7 @@ async def _pool(folder: Path, world: str | Mapping[str, Any], factor: float) -> 
     return child, json.loads(line)
 
 
-async def _environment(folder: Path, told: Mapping[str, Any], bus: str, scheduled: bool) -> dict[str, str]:
+async def _environment(folder: Path, told: Mapping[str, Any], bus: str, due: float | None) -> dict[str, str]:
     async with aiohttp.ClientSession() as session, session.get(f"{told['control']}/clock") as answer:
         clock = await answer.json()
     folder.joinpath("reports").mkdir(exist_ok=True)
@@ -171,7 +176,7 @@ async def _environment(folder: Path, told: Mapping[str, Any], bus: str, schedule
         f"url = {json.dumps(told['master'])}",
         f"username = {json.dumps(told['username'])}",
         'password_env = "LAB_PASSWORD"',
-        *(_schedule(float(clock["now"])) if scheduled else ()),
+        *(_schedule(float(clock["now"]) + due) if due is not None else ()),
         "",
     )
     (folder / "rota.toml").write_text("\n".join(lines), encoding="utf-8")
@@ -183,9 +188,9 @@ async def _environment(folder: Path, told: Mapping[str, Any], bus: str, schedule
     }
 
 
-def _schedule(now: float) -> tuple[str, ...]:
-    """A schedule that falls due four to five minutes of pool time from now, and again in a year."""
-    due = time.gmtime(now + 300)
+def _schedule(at: float) -> tuple[str, ...]:
+    """A schedule that falls due in the minute before this moment of pool time, and again in a year."""
+    due = time.gmtime(at)
     cron = f"{due.tm_min} {due.tm_hour} {due.tm_mday} {due.tm_mon} *"
     return (f"[schedule.{SCHEDULE}]", f'cron = "{cron}"', 'zone = "UTC"', f'pools = ["{POOL}"]')
 
