@@ -96,6 +96,10 @@ def _held_as_asked(fact: facts.RunHeld) -> Answer:
     return Answer(fact, f"It is held: {fact.because}")
 
 
+def _looked_after(fact: facts.HoldAcknowledged) -> Answer:
+    return Answer(fact, f"Nobody is told of it again; it stays held until it is answered. {fact.by} looks after it.")
+
+
 def _left_out(fact: facts.HostSkipped) -> Answer:
     return Answer(fact, fact.because)
 
@@ -169,6 +173,7 @@ _BY_ORDER: Mapping[type[facts.Fact], Callable[..., Answer]] = MappingProxyType(
         facts.ScheduleSet: _schedule,
         facts.ScheduleDeleted: _schedule,
         facts.RunHeld: _held_as_asked,
+        facts.HoldAcknowledged: _looked_after,
         facts.OrderAnswered: _answered,
     }
 )

@@ -205,6 +205,14 @@ def resume(run: Run, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def ack(run: Run, as_json: AsJson = False) -> None:
+    """Say that you look after a hold: nobody is told of it again, and the window's end does not cancel the run."""
+    from cli import ordering, output
+
+    output.run(lambda: ordering.acknowledge(run), as_json=as_json, interrupted=ORDER_STAYS)
+
+
+@app.command()
 def approve(
     run: Run,
     turn: Annotated[str, typer.Option("--turn", metavar="HOST", help="The turn of this host, and nothing else.")] = "",

@@ -76,6 +76,11 @@ async def resume(run: str) -> Ending:
     return await _to_run(run, commands.ResumeRun)
 
 
+async def acknowledge(run: str) -> Ending:
+    """Say that somebody looks after a hold."""
+    return await _to_run(run, commands.AcknowledgeHold)
+
+
 async def approve(run: str, host: str, digest: str) -> Ending:
     """Say yes to what a run asks for: its plan, or the turn of a host."""
     return await _to_run(run, commands.ApproveRun, host=host, digest=digest)

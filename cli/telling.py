@@ -138,6 +138,7 @@ _SENTENCES: Mapping[type[facts.Fact], Callable[[Any], str]] = MappingProxyType(
         facts.StepSkipped: lambda f: f"{f.step} is left out: {f.because}",
         facts.StepRetried: lambda f: f"{f.by} asks for {f.step} to be tried again.",
         facts.RunHeld: lambda f: f"{f.by} holds the run: {f.because}" if f.by else f"A person is needed: {f.because}",
+        facts.HoldAcknowledged: lambda f: f"{f.by} has seen it and looks after it.",
         facts.RunWaiting: lambda f: f.because,
         facts.RunWentOn: lambda f: f.because,
         facts.ApprovalAsked: lambda f: f"{f.sentence} (digest {f.digest}) {' '.join(f.changes)}".rstrip(),

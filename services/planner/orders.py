@@ -175,6 +175,16 @@ def _hold(run: Run, command: commands.Command, given: Given) -> Answer:
     return Answer((held,))
 
 
+def _acknowledge(run: Run, command: commands.Command, given: Given) -> Answer:
+    if run.hold is None:
+        because = "The run is not held, so there is nothing to look after."
+        return _said(run, command, given, taken=False, because=because)
+    if run.hold.seen_by:
+        because = f"{run.hold.seen_by} looks after it already."
+        return _said(run, command, given, taken=True, because=because)
+    return Answer((facts.HoldAcknowledged(pool=run.pool, run=run.id, by=given.by, order=given.order),))
+
+
 def _approve(run: Run, command: commands.Command, given: Given) -> Answer:
     assert isinstance(command, commands.ApproveRun)
     asked = run.asked
@@ -307,6 +317,7 @@ ANSWERS: Mapping[type[commands.Command], Answers] = MappingProxyType(
         commands.PauseRun: _pause,
         commands.HoldRun: _hold,
         commands.ResumeRun: _resume,
+        commands.AcknowledgeHold: _acknowledge,
         commands.ApproveRun: _approve,
         commands.RejectRun: _reject,
         commands.RetryStep: _retry,

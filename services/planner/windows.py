@@ -79,9 +79,9 @@ def opened(view: View) -> Said | None:
 
 def unanswered(view: View) -> Said | None:
     """A hold that nobody answered when its window ends: cancelled after the turns under way. While a host is down the
-    run stays held, because only a person can say what becomes of it."""
+    run stays held, because only a person can say what becomes of it; and so it does when a person looks after it."""
     run = view.run
-    if run.state is not RunState.HELD or run.window is None or run.hold is None or run.cancel:
+    if run.state is not RunState.HELD or run.window is None or run.hold is None or run.cancel or run.hold.seen_by:
         return None
     ends = window.closes(run.window, run.hold.since, within=7 * 86400.0)
     if ends is None or run.lost or any(seen.state != "answering" for seen in view.book.hosts.values()):

@@ -105,6 +105,7 @@ def _owed_since(setting: str, before: int, debts: Sequence[wire.Recorded]) -> in
 
 ANSWERS = (
     facts.RunHeld,
+    facts.HoldAcknowledged,
     facts.RunResumed,
     facts.RunPaused,
     facts.RunCancelling,

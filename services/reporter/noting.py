@@ -74,6 +74,11 @@ def _held(draft: Draft, fact: facts.RunHeld, at: float) -> None:
     draft.tell(at, fact.because, "bad")
 
 
+def _acknowledged(draft: Draft, fact: facts.HoldAcknowledged, at: float) -> None:
+    draft.said.append(Said(at, fact.by, "looked after the hold"))
+    draft.tell(at, f"{fact.by} has seen it and looks after it.")
+
+
 def _waiting(draft: Draft, fact: facts.RunWaiting, at: float) -> None:
     draft.reach("waiting_for_window", fact.because, at)
     draft.tell(at, fact.because)
@@ -234,6 +239,7 @@ _NOTES: Mapping[type[facts.Fact], Callable[[Draft, Any, float], None]] = Mapping
         facts.HomesNoted: _homes,
         facts.RunBegan: _began,
         facts.RunHeld: _held,
+        facts.HoldAcknowledged: _acknowledged,
         facts.RunWaiting: _waiting,
         facts.RunWentOn: _went_on,
         facts.ApprovalAsked: _approval_asked,

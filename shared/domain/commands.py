@@ -86,6 +86,13 @@ class ResumeRun(RunCommand):
     verb: ClassVar[str] = "resume_run"
 
 
+class AcknowledgeHold(RunCommand):
+    """Say that somebody has seen a hold and looks after it: nobody is told of it again, and it stays held."""
+
+    subject: ClassVar[str] = "rota.command.planner.acknowledge_hold"
+    verb: ClassVar[str] = "acknowledge_hold"
+
+
 class ApproveRun(RunCommand):
     """Say yes to what an open run asks for: its plan, or a turn. With a `digest`, to that very plan and no other."""
 

@@ -330,6 +330,11 @@ def _held(run: Run, fact: facts.Fact, at: float) -> Run:
     return replace(run, hold=Hold(at, fact.because, fact.step, fact.who_can_help))
 
 
+def _acknowledged(run: Run, fact: facts.Fact, at: float) -> Run:
+    assert isinstance(fact, facts.HoldAcknowledged)
+    return replace(run, hold=replace(run.hold, seen_by=fact.by)) if run.hold else run
+
+
 def _resumed(run: Run, fact: facts.Fact, at: float) -> Run:
     """A person says: go on. What failed is tried again, and what was held at a survey is surveyed anew."""
     held_at = run.hold.step if run.hold else None
@@ -436,6 +441,7 @@ _APPLY: Mapping[str, RunFold] = MappingProxyType(
         "steps_reopened": _steps_reopened,
         "turn_ended": _turn_ended,
         "run_held": _held,
+        "hold_acknowledged": _acknowledged,
         "run_resumed": _resumed,
         "run_cancelling": _cancelling,
         "host_lost": _host_lost,

@@ -130,12 +130,13 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why a run waits for a person."""
+    """Why a run waits for a person; `seen_by` is who looks after it."""
 
     since: float
     because: str
     step: str | None
     who_can_help: str
+    seen_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,8 @@ async def test_cancel_pause_resume_retry_and_both_skips_are_orders_to_the_run_a_
             yield facts.RunPaused(**mine)
         elif isinstance(command, commands.ResumeRun):
             yield facts.RunResumed(**mine)
+        elif isinstance(command, commands.AcknowledgeHold):
+            yield facts.HoldAcknowledged(**mine)
         elif isinstance(command, commands.RetryStep):
             yield facts.StepRetried(**mine, step=command.step)
         elif isinstance(command, commands.SkipStep):
@@ -187,11 +189,13 @@ async def test_cancel_pause_resume_retry_and_both_skips_are_orders_to_the_run_a_
             for words in (("cancel",), ("cancel", "--now"), ("pause",), ("resume",), ("retry",), ("skip-step",))
         ]
         said.append(await rota("skip", story.RUN[:5], "xcp-2"))
-    assert [one.code for one in said] == [0] * 7
+        said.append(await rota("ack", story.RUN[:5]))
+    assert [one.code for one in said] == [0] * 8
     assert said[0].err == "xcp-1 finishes its turn.\n"
     sent = [wire.read_command(message) for message in came]
     assert [command.verb for command in sent] == [
         "cancel_run", "cancel_run", "pause_run", "resume_run", "retry_step", "skip_step", "skip_host",
+        "acknowledge_hold",
     ]  # fmt: skip
     assert sent[1] == commands.CancelRun(pool="lab", run=story.RUN, now=True)
     assert sent[4] == commands.RetryStep(pool="lab", run=story.RUN, step="t01-s002")

@@ -38,6 +38,7 @@ from shared.domain.facts.parts import Need as Need
 from shared.domain.facts.parts import StepPlanned as StepPlanned
 from shared.domain.facts.root import Fact as Fact
 from shared.domain.facts.root import Value as Value
+from shared.domain.facts.run import HoldAcknowledged as HoldAcknowledged
 from shared.domain.facts.run import HomesNoted as HomesNoted
 from shared.domain.facts.run import HostLost as HostLost
 from shared.domain.facts.run import HostSkipped as HostSkipped

@@ -111,6 +111,15 @@ class RunHeld(RunFact):
     order: Name = ""
 
 
+class HoldAcknowledged(RunFact):
+    """A person has seen the hold and looks after it: nobody is told of it again, and the window's end does not cancel
+    the run."""
+
+    subject: ClassVar[str] = "rota.fact.run.{pool}.{run}.run.hold_acknowledged"
+    by: Name
+    order: Name = ""
+
+
 class RunPaused(RunFact):
     """A person asked that nothing new begins."""
 

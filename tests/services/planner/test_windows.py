@@ -161,6 +161,27 @@ def test_a_hold_stays_while_a_host_is_down() -> None:
     assert play.run.state is RunState.HELD
 
 
+def test_a_hold_that_somebody_looks_after_outlives_the_window() -> None:
+    """With who it is in the journal; a second person is told who was first, and without a hold there is nothing to."""
+    play = _play(trouble=_stuck("aramis")).start()
+    seen = commands.AcknowledgeHold(pool="lab", run=play.run.id)
+    (early,) = play.order(seen, orders.Given("early", "bob")).facts
+    assert isinstance(early, facts.OrderAnswered)
+    assert not early.taken
+    _until(play, RunState.HELD)
+    (first,) = play.order(seen, orders.Given("seen", "bob")).facts
+    assert isinstance(first, facts.HoldAcknowledged)
+    (second,) = play.order(seen, orders.Given("seen-too", "carol")).facts
+    assert isinstance(second, facts.OrderAnswered)
+    assert second.because == "bob looks after it already."
+    play.now = NOON + 20 * 3600
+    play.play()
+
+    assert play.run.state is RunState.HELD
+    play.cancel(now=True)
+    assert play.play().run.outcome == "cancelled"
+
+
 @settings(max_examples=40, deadline=None)
 @each(
     st.integers(0, 23),

@@ -137,6 +137,18 @@ def resumed(night: Story) -> port.Message:
     return wire.fact_message(fact, source="planner", at=night.at + 10_000, id="resumed")
 
 
+def test_a_hold_that_somebody_looks_after_is_not_told_again() -> None:
+    """It stays held, and its first word still goes out where it has not yet."""
+
+    def recorded(fact: facts.Fact, seq: int) -> wire.Recorded:
+        return wire.Recorded(fact, 1000.0, "planner", seq, 1000.0)
+
+    before = [recorded(HELD.fact, HELD.seq)]
+    assert dues.is_open(HELD, before, ())
+    seen = facts.HoldAcknowledged(pool="lab", run="r1", by="anna")
+    assert not dues.is_open(HELD, [*before, recorded(seen, 10)], ())
+
+
 async def test_two_reporters_remind_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """And one that takes over goes on where the journal stands."""
     monkeypatch.setattr("services.reporter.telling.LOOK", 0.01)

@@ -50,6 +50,7 @@ COMMANDS: tuple[commands.Command, ...] = (
     commands.PauseRun(pool=POOL, run=RUN),
     commands.HoldRun(pool=POOL, run=RUN, because="The disk of rota-data is full."),
     commands.ResumeRun(pool=POOL, run=RUN),
+    commands.AcknowledgeHold(pool=POOL, run=RUN),
     commands.ApproveRun(pool=POOL, run=RUN, digest="5c9d0e1f"),
     commands.RejectRun(pool=POOL, run=RUN, because="Not before Friday."),
     commands.RetryStep(pool=POOL, run=RUN, step=STEP),
@@ -143,6 +144,7 @@ FACTS: tuple[facts.Fact, ...] = (
     facts.MasterNoted(pool=POOL, run=RUN, host=H2, because="xcp-2 is master now instead of xcp-1."),
     facts.HostLost(pool=POOL, run=RUN, host=H2, because="xcp-2 is down, and nobody here asked for it."),
     facts.RunHeld(pool=POOL, run=RUN, because="db1 did not move.", step=STEP, who_can_help="the pool's administrator"),
+    facts.HoldAcknowledged(pool=POOL, run=RUN, by=BY, order=ORDER),
     facts.RunWaiting(pool=POOL, run=RUN, until=1795400000.0, because="Waiting for the window 'night'."),
     facts.RunWentOn(pool=POOL, run=RUN, because="The window 'night' is open."),
     facts.ApprovalAsked(
