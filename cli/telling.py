@@ -220,6 +220,9 @@ _ACTS: Mapping[type[object], Callable[[Any], str]] = MappingProxyType(
         acts.ClaimPool: lambda a: "claim the pool for this run",
         acts.ReleasePool: lambda a: "give up this run's claim on the pool",
         acts.DumpDatabase: lambda a: "keep a copy of the pool's database",
+        acts.PostMessage: lambda a: (
+            f"leave a message on the pool: {a.text}" if a.text else "leave a message on the pool"
+        ),
         acts.DisableHost: lambda a: f"disable {a.host}",
         acts.MigrateVM: lambda a: f"move {a.vm} from {a.away_from} to {a.to}",
         acts.EvacuateRest: lambda a: f"see that {a.host} is empty",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.planner import approvals, beginning, ending, failing, patience, turning, windows
+from services.planner import approvals, beginning, ending, failing, patience, posting, turning, windows
 from services.planner.view import Rule, Snapshots, View
 from shared.domain import acts, commands, facts
 from shared.domain.book import Book
@@ -96,6 +96,7 @@ RULES: tuple[Rule, ...] = (
     approvals.of_change,
     ending.paid,
     turning.end_turns,
+    posting.held,
     turning.order,
     turning.next_turn,
     ending.end,

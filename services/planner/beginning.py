@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import claims, forecasting, passing, preparing
+from services.planner import claims, forecasting, passing, posting, preparing
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts
 from shared.domain.model import PoolSnapshot
@@ -52,6 +52,9 @@ def plan(view: View) -> Said | None:
     owed = {name: one.act for name, one in view.book.owed.items()}
     claim = acts.ClaimPool(claims.claim_of(view.run.pool, view.run.id, view.run.by), claims.leftover(snapshot, ours))
     preparation, always = preparing.preparation(snapshot, owed, survey.id, claim)
+    first = facts.Need(step=preparation[0].step, because="the pool is this run's")
+    preparation = (*preparation, posting.began(len(preparation) + 2, first, shown, view.run.by))
+    always = posting.at_the_end(always)
     planned = facts.RunPlanned(
         **view.ids,
         forecast=shown,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from services.planner import approvals, pacing, patience, turn_graph
+from services.planner import approvals, pacing, patience, posting, turn_graph
 from shared.domain import acts, facts
 from shared.domain.book import Book, Return, is_back
 from shared.domain.model import HA
@@ -38,7 +38,7 @@ def ready(run: Run, book: Book, now: float) -> Ready:
     wakes: list[float] = []
     held_back = {turn.id for turn in run.turns.values() if approvals.withheld(run, turn)}
     for step in waiting(run):
-        if turn_of(step.id) not in goes_on or turn_of(step.id) in held_back:
+        if (turn_of(step.id) not in goes_on and step.act.kind != "post_message") or turn_of(step.id) in held_back:
             continue
         due = earliest(run, step)
         if due > now:
@@ -91,13 +91,17 @@ def _ordered(run: Run, book: Book, step: Step, now: float, ids: dict[str, str]) 
         return facts.WaitBegan(**ids, step=step.id, until=now + wait.seconds, because=wait.because)
     if isinstance(step.act, acts.RestorePoolSetting) and _never_changed(run, step.act):
         return facts.StepSkipped(**ids, step=step.id, because=f"{step.act.setting} was never changed.")
+    if isinstance(step.act, acts.PostMessage) and step.act.about == "ended" and not run.began_at:
+        return facts.StepSkipped(**ids, step=step.id, because="Nothing was begun.")
     act = _complete(run, step, now)
     return facts.StepOrdered(**ids, step=step.id, attempt=step.attempt + 1, act=act, sentence=step.why)
 
 
 def _complete(run: Run, step: Step, now: float) -> acts.Act:
     """A reboot's order carries what was noted of the host immediately before; a way home begins where the VM went,
-    which may be elsewhere than was planned; guests are watched from now."""
+    which may be elsewhere than was planned; guests are watched from now; a last message says how it ended."""
+    if isinstance(step.act, acts.PostMessage) and step.act.about == "ended":
+        return replace(step.act, text=posting.ending(run))
     if isinstance(step.act, acts.WatchGuests):
         return replace(step.act, since=now)
     if isinstance(step.act, acts.MigrateVM) and step.act.purpose == "home":

@@ -45,6 +45,7 @@ _PHRASES: Mapping[str, Callable[[Any], str]] = MappingProxyType(
         "claim_pool": lambda act: "marking the pool as taken",
         "release_pool": lambda act: "taking the mark off the pool",
         "dump_database": lambda act: "keeping a copy of the pool's database",
+        "post_message": lambda act: "leaving a message on the pool",
         "disable_host": lambda act: f"disabling {act.host}",
         "migrate_vm": lambda act: f"moving {act.vm} {'home ' if act.purpose == 'home' else ''}to {act.to}",
         "evacuate_rest": lambda act: f"emptying {act.host} of what came late",

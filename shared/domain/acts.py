@@ -75,6 +75,18 @@ class DumpDatabase:
 
 
 @dataclass(frozen=True, slots=True)
+class PostMessage:
+    """Leave a message on the pool (`message.create`), which XenCenter and Xen Orchestra show: that a run began, waits
+    for a person, or is over. `since` is the pool time of the hold that is told of; the text of a run's end is filled in
+    when the step is ordered."""
+
+    about: Literal["began", "held", "ended"]
+    text: str = ""
+    since: float = 0.0
+    kind: Literal["post_message"] = "post_message"
+
+
+@dataclass(frozen=True, slots=True)
 class DisableHost:
     """Disable a host, with auto_enable=false where its XAPI has it (25.31 or newer)."""
 
@@ -197,6 +209,7 @@ Act = Annotated[
     | ClaimPool
     | ReleasePool
     | DumpDatabase
+    | PostMessage
     | DisableHost
     | MigrateVM
     | EvacuateRest

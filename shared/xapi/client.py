@@ -212,6 +212,26 @@ class Client:
             if text is not None:
                 await self._session.act("pool.add_to_other_config", pool, key, text)
 
+    async def mark_host(self, host: Named, key: str, text: str | None) -> None:
+        """See `port.Pool.mark_host`."""
+        async with self._told(f"{key} of {host} could not be changed"):
+            ref = await self._ref("host", host)
+            await self._session.act("host.remove_from_other_config", ref, key)
+            if text is not None:
+                await self._session.act("host.add_to_other_config", ref, key, text)
+
+    async def post(self, name: str, priority: int, body: str) -> None:
+        """See `port.Pool.post`."""
+        async with self._told("A message could not be left on the pool"):
+            uuid = str(await self._session.read("pool.get_uuid", await self._pool_ref()))
+            await self._session.act("message.create", name, str(priority), "Pool", uuid, body)
+
+    async def posted(self, name: str, body: str) -> bool:
+        """See `port.Pool.posted`."""
+        async with self._told("The pool's messages could not be read"):
+            there = await self._session.read("message.get_all_records")
+        return any((one["name"], one["body"]) == (name, body) for one in there.values())
+
     async def database(self) -> bytes:
         """See `port.Pool.database`. `GET /pool/xmldbdump` (xen-api xapi-consts constants.ml, pool_db_backup.ml)."""
         async with self._told("The pool's database could not be kept"):

@@ -165,6 +165,18 @@ class Pool(Protocol):
         """Set one key of the pool's other_config to a text, or remove it (None); no other key is touched."""
         ...
 
+    async def mark_host(self, host: Named, key: str, text: str | None) -> None:
+        """The same with one key of a host's other_config."""
+        ...
+
+    async def post(self, name: str, priority: int, body: str) -> None:
+        """Leave a message on the pool, which its users see."""
+        ...
+
+    async def posted(self, name: str, body: str) -> bool:
+        """Whether a message of this name and body is there."""
+        ...
+
     async def database(self) -> bytes:
         """Have the pool's database written to its members, then a copy of it. It is secret."""
         ...

@@ -27,6 +27,7 @@ async def disable(act: acts.DisableHost, work: Work) -> Ended:
     before = await work.pool.host(act.host)
     if before.enabled:
         await work.pool.mark(noted.host_key(act.host), noted.host_text(work.place.run, act.host))
+    await work.pool.mark_host(act.host, noted.RUN, work.place.run)
     await work.pool.disable(act.host)
     if before.enabled and (await work.pool.host(act.host)).enabled:
         raise TryAgain(f"{act.host} was disabled and is enabled again.", after=10)
@@ -37,7 +38,7 @@ async def disable(act: acts.DisableHost, work: Work) -> Ended:
 async def enable(act: acts.EnableHost, work: Work) -> Ended:
     """Again and again while its toolstack still starts."""
     if (await work.pool.host(act.host)).enabled:
-        await work.pool.mark(noted.host_key(act.host), None)
+        await _forget(act.host, work)
         return Ended(acts.Done(already=not work.again), f"{act.host} is enabled.")
     began = work.clock.now()
     while True:
@@ -52,8 +53,14 @@ async def enable(act: acts.EnableHost, work: Work) -> Ended:
         await work.clock.sleep(BOOTING_PAUSE)
     if not (await work.pool.host(act.host)).enabled:
         raise TryAgain(f"{act.host} was enabled and is disabled again.", after=10)
-    await work.pool.mark(noted.host_key(act.host), None)
+    await _forget(act.host, work)
     return Ended(acts.Done(), f"{act.host} is enabled: it takes VMs again.")
+
+
+async def _forget(host: Named, work: Work) -> None:
+    """What was noted of a host in its turn is taken away."""
+    await work.pool.mark(noted.host_key(host), None)
+    await work.pool.mark_host(host, noted.RUN, None)
 
 
 async def check_gate(act: acts.CheckGate, work: Work) -> Ended:

@@ -24,6 +24,10 @@ def host_key(host: Named) -> str:
     return f"rota:host:{host.uuid}"
 
 
+RUN = "rota:run"
+"""The key in a host's own other_config that names the run which has it in its turn."""
+
+
 def text(run: str, undo: str, before: str | HA | None) -> str:
     """A note: one line of JSON."""
     old = asdict(before) if isinstance(before, HA) else before

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from services.executor.steps import claims, guests, hosts, reboot, settings, survey, toolstack, updates, vms
+from services.executor.steps import claims, guests, hosts, messages, reboot, settings, survey, toolstack, updates, vms
 from services.executor.work import Ended, Work
 
 StepFunction = Callable[[Any, Work], Awaitable[Ended]]
@@ -18,6 +18,7 @@ STEPS: Mapping[str, StepFunction] = {
     "claim_pool": claims.claim,
     "release_pool": claims.release,
     "dump_database": claims.dump,
+    "post_message": messages.post,
     "disable_host": hosts.disable,
     "migrate_vm": vms.migrate,
     "evacuate_rest": vms.sweep,
@@ -36,9 +37,9 @@ READING: frozenset[str] = frozenset({"survey", "read_host", "watch_guests"})
 LONG: frozenset[str] = frozenset({"install_updates", "migrate_vm", "reboot_host", "watch_guests"})
 """Kinds whose deadline counts from their last progress, which is therefore a fact."""
 
-PATIENT: Mapping[str, float] = {"survey": 0.0}
+PATIENT: Mapping[str, float] = {"survey": 0.0, "post_message": 0.0}
 """Pool seconds that a kind waits for a pool that does not answer before it says so. A survey says so at once: it is
-the first thing that is asked, and somebody waits for the answer."""
+the first thing that is asked, and somebody waits for the answer. A message is left out rather than waited for."""
 
 PATIENCE = 1800.0
 """The patience of every other kind: a master's reboot takes minutes, and the planner's deadline ends it earlier."""

@@ -143,6 +143,15 @@ class FakePool:
     async def mark(self, key: str, text: str | None) -> None:
         """A note is no act."""
 
+    async def mark_host(self, host: Named, key: str, text: str | None) -> None:
+        """Nor is one on a host."""
+
+    async def post(self, name: str, priority: int, body: str) -> None:
+        raise NotImplementedError
+
+    async def posted(self, name: str, body: str) -> bool:
+        raise NotImplementedError
+
     async def note(self, key: str, text: str) -> bool:
         return True
 

@@ -57,7 +57,7 @@ def test_settings_are_changed_before_the_first_turn_and_put_back_after_the_last(
 
     kinds = play.kinds()
     assert kinds[1:5] == ["claim_pool", "change_pool_setting", "change_pool_setting", "dump_database"]
-    assert kinds[-3:] == ["restore_pool_setting", "restore_pool_setting", "release_pool"]
+    assert kinds[-4:] == ["restore_pool_setting", "restore_pool_setting", "post_message", "release_pool"]
     back = [at for fact, at in play.journal if isinstance(fact, facts.WaitOver)]
     restored = [
         at

@@ -47,7 +47,7 @@ def test_a_guest_that_froze_holds_the_run_and_nobody_follows_it() -> None:
     assert play.run.state is RunState.HELD
     assert play.run.hold is not None
     assert "a3 has not reported" in play.run.hold.because
-    assert [act.kind for act in after_the_first_host(play)] == ["migrate_vm"]
+    assert [act.kind for act in after_the_first_host(play)] == ["migrate_vm", "post_message"]
 
 
 def test_nobody_is_watched_where_the_policy_says_so_or_nothing_is_updated() -> None:
