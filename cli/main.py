@@ -68,6 +68,18 @@ def plan(pool: Pool, policy: PolicyWords = [], as_json: AsJson = False) -> None:
 
 
 @app.command()
+def updates(
+    pool: Annotated[str, typer.Argument(metavar="POOL", help="A pool; without one all of rota.toml.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what waits to be installed, with changelogs and advisories. Changes nothing."""
+    from cli import output
+    from cli import updates as updates_
+
+    output.run(lambda: updates_.updates(pool), as_json=as_json)
+
+
+@app.command()
 def start(
     pool: Pool,
     watch: Annotated[bool, typer.Option("--watch", help="Show the run to its end.")] = False,
@@ -285,6 +297,7 @@ def schedule_add(
         float, typer.Option("--late", metavar="HOURS", min=0, help="Start a missed tick up to so late; else skip it.")
     ] = 0.0,
     policy: PolicyWords = [],  # noqa: B006 - typer copies it
+    tell: Annotated[bool, typer.Option("--tell", help="Only tell people what waits to be installed.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Update pools by themselves; a schedule of this name is replaced."""
@@ -293,7 +306,7 @@ def schedule_add(
     from cli.exits import Ending
 
     async def verb() -> Ending:
-        return await schedules_.order(schedules_.set_command(key, cron, zone, pool, tag, late, policy))
+        return await schedules_.order(schedules_.set_command(key, cron, zone, pool, tag, late, policy, tell=tell))
 
     output.run(verb, as_json=as_json, interrupted=ORDER_STAYS)
 

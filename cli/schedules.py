@@ -60,12 +60,28 @@ async def order(command: commands.SetSchedule | commands.DeleteSchedule) -> Endi
 
 
 def set_command(
-    key: str, when: str, zone: str, pools: Sequence[str], tags: Sequence[str], late: float, policy: Sequence[str]
+    key: str,
+    when: str,
+    zone: str,
+    pools: Sequence[str],
+    tags: Sequence[str],
+    late: float,
+    policy: Sequence[str],
+    *,
+    tell: bool = False,
 ) -> commands.SetSchedule:
     """The order that sets a schedule; `late` is how many hours late a missed tick may start, 0 for not at all.
     The scheduler judges it. Raises Stop (2)."""
     missed = {"missed": "run_late", "late_hours": late} if late > 0 else {}
-    fields = {"schedule": key, "cron": when, "zone": zone, "pools": tuple(pools), "tags": tuple(tags), **missed}
+    fields: dict[str, object] = {
+        "schedule": key,
+        "cron": when,
+        "zone": zone,
+        "pools": tuple(pools),
+        "tags": tuple(tags),
+        **missed,
+    }
+    fields["does"] = "tell" if tell else "update"
     try:
         return commands.SetSchedule.model_validate({**fields, "policy": ordering.policy_of(policy)})
     except ValidationError as error:
@@ -105,7 +121,7 @@ def _document(one: InForce, now: float, settings: settings_.Settings) -> dict[st
 
 
 def _table(found: Mapping[str, InForce], now: float, settings: settings_.Settings) -> Table:
-    table = Table("schedule", "cron", "next", "pools", "when missed", "set by", box=None, pad_edge=False)
+    table = Table("schedule", "cron", "next", "does", "pools", "when missed", "set by", box=None, pad_edge=False)
     for one in found.values():
         schedule = one.schedule
         tick = cron.next_tick(schedule.cron, schedule.zone, now)
@@ -113,6 +129,7 @@ def _table(found: Mapping[str, InForce], now: float, settings: settings_.Setting
             one.key,
             schedule.cron,
             cron.shown(tick, schedule.zone) if tick is not None else "never",
+            schedule.does,
             _pools(one, settings),
             "skip" if schedule.missed == "skip" else f"up to {schedule.late_hours:g} h late",
             one.by,

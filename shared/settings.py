@@ -23,7 +23,7 @@ from shared.domain.schedule import Schedule, strangers
 from shared.domain.window import Window
 
 ALL_OCCASIONS: tuple[Occasion, ...] = (
-    "announced", "started", "held", "approval", "rejected", "ended", "owed", "paid",
+    "announced", "started", "held", "approval", "rejected", "ended", "owed", "paid", "updates", "missed",
 )  # fmt: skip
 """What a destination hears of unless it says otherwise; `host_done` is asked for."""
 

@@ -37,6 +37,8 @@ class Ask:
     failed: str = ""
     said: str = ""
     snapshot: str = ""
+    by: str = ""
+    tell: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ Asks = Mapping[str, Ask]
 def fold(asks: Asks, fact: facts.Fact, at: float) -> Asks:
     """The open asks after a fact."""
     if isinstance(fact, facts.ForecastRequested):
-        ask = Ask(fact.pool, fact.run, fact.order, fact.policy, at)
+        ask = Ask(fact.pool, fact.run, fact.order, fact.policy, at, by=fact.by, tell=fact.tell)
         return asks if fact.run in asks else {**asks, fact.run: ask}
     known = asks.get(getattr(fact, "run", ""))
     if known is None:
@@ -87,7 +89,15 @@ def advance(ask: Ask, now: float, snapshots: Mapping[str, PoolSnapshot]) -> Next
         if snapshot is None:
             return Next(wants=ask.snapshot)
         forecast = forecasting.forecast(snapshot, ask.policy)
-        made = facts.ForecastMade(pool=ask.pool, run=ask.request, order=ask.order, forecast=forecast)
+        made = facts.ForecastMade(
+            pool=ask.pool,
+            run=ask.request,
+            order=ask.order,
+            forecast=forecast,
+            snapshot=ask.snapshot,
+            by=ask.by,
+            tell=ask.tell,
+        )
         return Next(((made, f"{ask.request}.made"),))
     if now > ask.asked_at + PATIENCE:
         unheard = f"The survey of pool {ask.pool} was not answered in time; is the executor running?"
@@ -103,7 +113,9 @@ def advance(ask: Ask, now: float, snapshots: Mapping[str, PoolSnapshot]) -> Next
 
 
 def _failed(ask: Ask, because: str) -> Next:
-    failed = facts.ForecastFailed(pool=ask.pool, run=ask.request, order=ask.order, because=because)
+    failed = facts.ForecastFailed(
+        pool=ask.pool, run=ask.request, order=ask.order, because=because, by=ask.by, tell=ask.tell
+    )
     return Next(((failed, f"{ask.request}.failed"),))
 
 

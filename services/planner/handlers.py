@@ -195,6 +195,7 @@ class Planner:
             order=given.order,
             by=given.by,
             policy=merged(owner, command.policy),
+            tell=command.tell,
         )
         await self._append(asked, f"{request}.requested")
 

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from services.reporter.letter import Letter, Point
 from services.reporter.report import Report, Turn
 from shared.domain import facts
+from shared.domain.offers import Offer
 
 SCHEMA: Literal[1] = 1
 
@@ -28,7 +29,8 @@ LARGEST = 512 * 1024
 class Envelope:
     """The body of a webhook. `id` is the same for every try at telling this occasion to this receiver; `at` is pool
     time in ISO 8601; `run` and `pool` are "none" for an occasion without one, and `report` is null then; `attention` is
-    what needs a person. Times in the report are pool time, seconds since 1970."""
+    what needs a person; `updates` what waits to be installed, on the occasion of that name. Times in the report are
+    pool time, seconds since 1970."""
 
     schema: Literal[1]
     id: str
@@ -41,6 +43,7 @@ class Envelope:
     sentence: str
     attention: tuple[Point, ...]
     report: Report | None
+    updates: tuple[Offer, ...]
 
 
 def envelope(letter: Letter) -> Envelope:
@@ -58,6 +61,7 @@ def envelope(letter: Letter) -> Envelope:
         sentence=letter.sentence,
         attention=tuple(point for point in letter.points if point.tone in ("warn", "bad")),
         report=letter.report,
+        updates=letter.offers,
     )
 
 
@@ -65,6 +69,9 @@ def body(letter: Letter) -> bytes:
     """The bytes that are posted: UTF-8 JSON, no larger than `LARGEST`. What had to be left out stands in the report's
     `cut`; in the order of the table below, changelogs first."""
     told = envelope(letter)
+    if told.updates and len(_ENVELOPE.dump_json(told)) > LARGEST:
+        bare = (Offer(replace(one.package, changelog="", description=""), one.hosts[:20]) for one in told.updates[:500])
+        told = replace(told, updates=tuple(bare))
     for name, shorter in (("", _as_it_is), *_SHORTER.items()):
         if told.report is not None and name:
             report = shorter(told.report)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from services.reporter import doing, noting
 from services.reporter.draft import Draft, StepDraft, TurnDraft
 from services.reporter.report import Guest, Move, MoveState, Purpose, Report, Span, Trouble, Turn, TurnState, last_turns
-from services.reporter.spoken import clean, each_text
+from services.reporter.spoken import clean, each_text, on_one_line
 from shared.bus import wire
-from shared.domain import acts
+from shared.domain import acts, offers
 from shared.domain.model import Package, Versions
 from shared.domain.names import Named, turn_of
 
@@ -20,8 +19,6 @@ MOST = 5000
 
 CHANGELOG = 2000
 """Characters of one package's changelog."""
-
-_ADVISORY = re.compile(r"\b(?:XSA-\d{1,4}|CVE-\d{4}-\d{4,7})\b")
 
 
 def fold(pool: str, run: str, recorded: Iterable[wire.Recorded], *, unreadable: int = 0) -> Report:
@@ -226,7 +223,7 @@ def _advisories(turns: tuple[Turn, ...]) -> tuple[tuple[str, ...], tuple[str, ..
 
 
 def _named_in(packages: Iterable[Package]) -> set[str]:
-    return {found for one in packages for found in _ADVISORY.findall(f"{one.description}\n{one.changelog}")}
+    return set(offers.advisories(packages))
 
 
 def _bounded(report: Report) -> Report:
@@ -239,12 +236,7 @@ def _bounded(report: Report) -> Report:
 
 
 def _short(packages: tuple[Package, ...]) -> tuple[Package, ...]:
-    return tuple(replace(one, changelog=_on_one_line(one.changelog)) for one in packages[:MOST])
-
-
-def _on_one_line(changelog: str) -> str:
-    lines = (clean(line).strip(" -*•") for line in changelog[: 4 * CHANGELOG].splitlines())
-    return clean(" • ".join(line for line in lines if line), CHANGELOG)
+    return tuple(replace(one, changelog=on_one_line(one.changelog, CHANGELOG)) for one in packages[:MOST])
 
 
 _LISTS = ("guests", "moves", "events", "troubles", "holds", "said", "warnings", "obstacles", "untold", "left_alone")

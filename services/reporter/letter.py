@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from services.reporter.occasions import Occasion
 from services.reporter.report import Report, Tone
+from shared.domain.offers import Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class HostRow:
 @dataclass(frozen=True, slots=True)
 class Letter:
     """What is told. `points` is the first block, `calm` what stands there when there are none; `numbers` the figures
-    that are shown large; `report` is None for an occasion without a run."""
+    that are shown large; `report` is None for an occasion without a run; `offers` is what waits to be installed, where
+    that is the news."""
 
     occasion: Occasion
     subject: str
@@ -67,3 +69,4 @@ class Letter:
     hosts: tuple[HostRow, ...] = ()
     sections: tuple[Section, ...] = ()
     report: Report | None = None
+    offers: tuple[Offer, ...] = ()

@@ -47,7 +47,7 @@ def occasion(recorded: wire.Recorded, known: Container[str] = ()) -> Occasion | 
     """What a fact is an occasion for, or None. A refusal is laid to a pool only where that is one of the `known`."""
     name = OCCASIONS.get(type(recorded.fact))
     fact = recorded.fact
-    if name is None or (isinstance(fact, facts.RunPlanned) and not fact.forecast.turns):
+    if name is None or _nothing_to_tell(fact):
         return None
     pool = fact.pool if isinstance(fact, facts.RunFact) else _pool(fact)
     if not isinstance(fact, facts.RunFact) and pool not in known:
@@ -58,8 +58,21 @@ def occasion(recorded: wire.Recorded, known: Container[str] = ()) -> Occasion | 
 
 def concerns(destination: Destination, what: Occasion) -> bool:
     """Whether a destination wants to hear of it. What cannot be laid to a pool concerns everybody."""
+    missed = what.fact.pools if isinstance(what.fact, facts.TickMissed) else ()
     of_its_pools = not destination.pools or what.pool == NONE or what.pool in destination.pools
+    if destination.pools and missed:
+        of_its_pools = not set(destination.pools).isdisjoint(missed)
     return what.name in destination.occasions and of_its_pools
+
+
+def _nothing_to_tell(fact: facts.Fact) -> bool:
+    """A run without turns; a forecast that somebody waits for himself, or one of a pool where nothing waits."""
+    if isinstance(fact, facts.RunPlanned):
+        return not fact.forecast.turns
+    if isinstance(fact, facts.ForecastMade):
+        waits = any(turn.updates for turn in fact.forecast.turns) or bool(fact.forecast.blockers)
+        return not (fact.tell and waits)
+    return isinstance(fact, facts.ForecastFailed) and not fact.tell
 
 
 def announcement(recorded: list[wire.Recorded]) -> Occasion | None:
@@ -68,6 +81,10 @@ def announcement(recorded: list[wire.Recorded]) -> Occasion | None:
 
 
 def _pool(fact: facts.Fact) -> str:
+    if isinstance(fact, facts.PlanFact):
+        return fact.pool
+    if isinstance(fact, facts.TickMissed) and len(fact.pools) == 1:
+        return fact.pools[0]
     if isinstance(fact, facts.OrderRefused):
         return fact.pool
     if isinstance(fact, facts.MessageRejected):
@@ -95,6 +112,9 @@ OCCASIONS: Mapping[type[facts.Fact], facts.Occasion] = MappingProxyType(
         facts.SettingOwed: "owed",
         facts.SettingPaid: "paid",
         facts.RunEnded: "ended",
+        facts.ForecastMade: "updates",
+        facts.ForecastFailed: "updates",
+        facts.TickMissed: "missed",
     }
 )
 """Which fact is which occasion."""

@@ -32,6 +32,12 @@ def clean(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
+def on_one_line(text: str, longest: int) -> str:
+    """A changelog, whose lines are its points, on one line: `Fix XSA-470 • Fix a race`."""
+    lines = (clean(line).strip(" -*•") for line in text[: 4 * longest].splitlines())
+    return clean(" • ".join(line for line in lines if line), longest)
+
+
 def _shown(character: str) -> str:
     category = unicodedata.category(character)
     if category in ("Zl", "Zp") or character in "\t\r\n\v\f\x85":

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 
 import structlog
+from pydantic import TypeAdapter, ValidationError
 
 from services.reporter import dues, folding, occasions, shelf, wording
 from services.reporter.channels.port import Channel, Parcel
@@ -25,6 +26,7 @@ from shared.bus import port, wire
 from shared.clock import Clock
 from shared.domain import facts
 from shared.domain.errors import GiveUp, RotaError, TryAgain, Unreadable
+from shared.domain.model import PoolSnapshot
 from shared.settings import Destination
 
 REST = 30.0
@@ -38,6 +40,9 @@ LOOK = 1.0
 
 REJECTIONS_AN_HOUR = 20
 """Rejected orders and messages that one destination is told in an hour; what rejects more is in the journal."""
+
+
+SNAPSHOT = TypeAdapter(PoolSnapshot)
 
 
 @dataclass(slots=True)
@@ -54,11 +59,12 @@ class Recipient:
 @dataclass(frozen=True, slots=True)
 class Read:
     """A run as it was read: its facts in order, how many could not be read, and where a debt is told what is known of
-    the pool's debts."""
+    the pool's debts, where updates are the pool that was looked at."""
 
     recorded: tuple[wire.Recorded, ...]
     unreadable: int
     debts: tuple[wire.Recorded, ...] = ()
+    snapshot: PoolSnapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,21 @@ class Teller:
         if occasion.name in ("owed", "paid"):
             debts, _ = await self._recorded(dues.debt_filters(pool), 0)
         recorded, unreadable = await self._recorded((of,), after)
-        return Read(recorded, unreadable, debts)
+        return Read(recorded, unreadable, debts, await self._snapshot(occasion))
+
+    async def _snapshot(self, occasion: Occasion) -> PoolSnapshot | None:
+        """The pool that a forecast was made from; None where there is none, or it cannot be had any more."""
+        name = occasion.fact.snapshot if isinstance(occasion.fact, facts.ForecastMade) else ""
+        data = await self.bus.get_object(wire.SNAPSHOTS_BUCKET, name) if name else None
+        if data is None:
+            return None
+        try:
+            return await asyncio.to_thread(SNAPSHOT.validate_json, data)
+        except ValidationError as error:
+            self.log.warning(
+                "unreadable", sentence=f"The snapshot {name} cannot be read: {error.error_count()} faults."
+            )
+            return None
 
     async def _recorded(self, of: Sequence[str], after: int) -> tuple[tuple[wire.Recorded, ...], int]:
         recorded: list[wire.Recorded] = []
@@ -165,14 +185,14 @@ class Teller:
     def _parcel(self, occasion: Occasion, read: Read) -> Parcel:
         """What is told. The letter is of the moment of its occasion, so that every copy of it says the same."""
         if occasion.run == NONE:
-            return Parcel(self._letter(occasion, None))
+            return Parcel(self._letter(occasion, None, read.snapshot))
         until_then = [one for one in read.recorded if one.seq <= occasion.seq]
         report = self._fold(occasion, until_then, read.unreadable)
         latest = self._fold(occasion, read.recorded, read.unreadable)
         return Parcel(self._letter(occasion, report), occasions.announcement(until_then), latest)
 
-    def _letter(self, occasion: Occasion, report: Report | None) -> Letter:
-        hidden = each_text(wording.letter(occasion, report, self.zone), self.hide)
+    def _letter(self, occasion: Occasion, report: Report | None, snapshot: PoolSnapshot | None = None) -> Letter:
+        hidden = each_text(wording.letter(occasion, report, self.zone, snapshot), self.hide)
         return replace(hidden, occasion=occasion)
 
     def _fold(self, occasion: Occasion, recorded: Sequence[wire.Recorded], unreadable: int) -> Report:

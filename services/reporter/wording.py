@@ -10,12 +10,13 @@ from dataclasses import replace
 from datetime import tzinfo
 from types import MappingProxyType
 
-from services.reporter import approving, doing, owing, points, sections
+from services.reporter import approving, doing, owing, points, sections, tidings
 from services.reporter.letter import Fact, Letter, Point
-from services.reporter.occasions import NONE, Occasion
+from services.reporter.occasions import Occasion
 from services.reporter.report import Report, Tone
 from services.reporter.spoken import clean, count, duration, each_text, moment, on_day, roughly
 from shared.domain import facts
+from shared.domain.model import PoolSnapshot
 
 SUBJECT = 180
 """Characters of a subject; what mail programs show is less."""
@@ -30,10 +31,11 @@ DEBTS = frozenset({"owed", "paid"})
 """Occasions whose letter is of one setting, not of a run's hosts."""
 
 
-def letter(occasion: Occasion, report: Report | None, zone: tzinfo) -> Letter:
-    """What is told on an occasion. `report` is the run as it stood then, None for an occasion without one."""
+def letter(occasion: Occasion, report: Report | None, zone: tzinfo, snapshot: PoolSnapshot | None = None) -> Letter:
+    """What is told on an occasion. `report` is the run as it stood then, None for an occasion without one; `snapshot`
+    the pool that a forecast was made from."""
     if report is None:
-        written = _rejected(occasion)
+        written = tidings.letter(occasion, zone, snapshot)
     else:
         written = _WRITERS[occasion.name](occasion, report, zone)
         written = replace(written, report=report, facts=_facts(report, zone))
@@ -182,25 +184,6 @@ def _run_refused(occasion: Occasion, report: Report, zone: tzinfo) -> Letter:
         "warn",
         (Point("warn", report.sentence),),
     )
-
-
-def _rejected(occasion: Occasion) -> Letter:
-    fact = occasion.fact
-    about = f"{occasion.pool}: " if occasion.pool != NONE else ""
-    if isinstance(fact, facts.OrderRefused):
-        told = f"{about}order {fact.verb} refused, nothing was changed"
-        title, who = f"The order {fact.verb} was refused", (Fact("ordered by", fact.by), Fact("order", fact.order))
-        return Letter(occasion, told, title, fact.because, "warn", (Point("warn", fact.because),), facts=who)
-    assert isinstance(fact, facts.MessageRejected)
-    where = (
-        Fact("rejected by", fact.service),
-        Fact("subject", fact.rejected_subject),
-        Fact("place in its stream", str(fact.seq)),
-        Fact("begins with", clean(fact.excerpt, 300)),
-    )
-    first = (Point("bad", fact.because, "It was taken off the bus; whoever sent it must send it again, put right."),)
-    told = f"{about}a message was rejected by the {fact.service}"
-    return Letter(occasion, told, "A message was rejected", fact.because, "bad", first, facts=where)
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

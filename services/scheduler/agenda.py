@@ -14,7 +14,7 @@ from itertools import takewhile
 from pydantic import BaseModel, ConfigDict
 
 from shared.domain import cron
-from shared.domain.commands import StartRun
+from shared.domain.commands import PlanPool, StartRun
 from shared.domain.schedule import FILE, InForce, Schedule
 
 ON_TIME = 600.0
@@ -76,9 +76,12 @@ def order_id(key: str, pool: str, tick: float) -> str:
     return f"schedule.{key}.{pool}.{datetime.fromtimestamp(tick, UTC):%Y%m%dT%H%M}Z"
 
 
-def order(one: InForce, pool: str, tick: float) -> StartRun:
-    """The order for a pool at a tick. It says until when it may be taken up, in case the planners are away too."""
+def order(one: InForce, pool: str, tick: float) -> StartRun | PlanPool:
+    """The order for a pool at a tick. It says until when it may be taken up, in case the planners are away too; one to
+    tell people what waits may come at any time."""
     schedule = one.schedule
+    if schedule.does == "tell":
+        return PlanPool(pool=pool, policy=schedule.policy, tell=True)
     reason = f"Schedule {one.key}, due {cron.shown(tick, schedule.zone)}."
     return StartRun(pool=pool, policy=schedule.policy, reason=reason, not_after=not_after(schedule, tick))
 
@@ -111,4 +114,5 @@ def set_sentence(one: InForce, pools: Sequence[str], now: float) -> str:
     when = (
         f"next on {cron.shown(following, schedule.zone)}" if following is not None else "but its cron never comes due"
     )
-    return f"Schedule {one.key} updates {', '.join(pools)}, {when}."
+    does = "tells what waits to be installed on" if schedule.does == "tell" else "updates"
+    return f"Schedule {one.key} {does} {', '.join(pools)}, {when}."

@@ -118,12 +118,13 @@ class Scheduler:
         for pool in pools:
             id = agenda.order_id(one.key, pool, tick)
             command = agenda.order(one, pool, tick)
-            within = self._context.clock.machine_seconds(command.not_after - self._context.clock.now())
+            until = agenda.not_after(one.schedule, tick)
+            within = self._context.clock.machine_seconds(until - self._context.clock.now())
             if within <= 0:
                 raise port.BusUnreachable("its time is over")
             message = wire.command_message(command, by=agenda.ordered_by(one))
             await self._bus.append(message, id=id, within=within)
-            self._context.log.info("ordered", order=id, pool=pool, sentence=command.reason)
+            self._context.log.info("ordered", order=id, pool=pool, sentence=f"{command.verb} {pool}")
 
     async def _tell_missed(self, one: InForce, due: agenda.Due) -> None:
         """Say which ticks started nothing, and on which pools the last of them. A scheduler that was killed before its
@@ -150,8 +151,10 @@ class Scheduler:
         self._context.log.warning("missed", sentence=because)
 
     async def _answered(self, pool: str, order: str) -> bool:
-        """Whether the planner has answered an order to start a run, by a run or by a refusal of one."""
-        return await self._bus.last(wire.run_filter(pool, names.run_id(pool, order))) is not None
+        """Whether the planner has answered an order: by a run, by a refusal of one, or by a forecast."""
+        forecast = f"rota.fact.plan.{pool}.{names.forecast_id(pool, order)}.>"
+        run = wire.run_filter(pool, names.run_id(pool, order))
+        return await self._bus.last(run) is not None or await self._bus.last(forecast) is not None
 
     # --- what stands in the bucket ------------------------------------------------------------------------------------
 

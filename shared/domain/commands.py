@@ -41,12 +41,14 @@ class StartRun(Command):
 
 
 class PlanPool(Command):
-    """Make a forecast without starting anything."""
+    """Make a forecast without starting anything. With `tell` the reporter tells people what waits to be installed,
+    where anything does."""
 
     subject: ClassVar[str] = "rota.command.planner.plan_pool"
     verb: ClassVar[str] = "plan_pool"
     pool: Name
     policy: Mapping[str, Any] = Field(default_factory=dict)
+    tell: bool = False
 
 
 class RunCommand(Command):
@@ -143,7 +145,8 @@ class UndoPool(Command):
 
 
 class SetSchedule(Command):
-    """Update pools at the ticks of a cron expression in a zone, under a key; a schedule of that key is replaced.
+    """Update pools at the ticks of a cron expression in a zone, under a key (`does` is `tell`: only tell people what
+    waits to be installed); a schedule of that key is replaced.
     `missed` is `skip` or `run_late`, within `late_hours`; `policy` holds what differs from each pool's own."""
 
     subject: ClassVar[str] = "rota.command.scheduler.set_schedule"
@@ -156,6 +159,7 @@ class SetSchedule(Command):
     missed: Name = "skip"
     late_hours: float = 4.0
     policy: Mapping[str, Any] = Field(default_factory=dict)
+    does: Name = "update"
 
 
 class DeleteSchedule(Command):

@@ -71,7 +71,7 @@ _FOLD = ("planner", "reporter", "clients")
 
 COMMANDS: tuple[CommandRow, ...] = (
     CommandRow(commands.StartRun, ("clients", "scheduler"), "planner"),
-    CommandRow(commands.PlanPool, ("clients",), "planner"),
+    CommandRow(commands.PlanPool, ("clients", "scheduler"), "planner"),
     CommandRow(commands.CancelRun, ("clients",), "planner"),
     CommandRow(commands.PauseRun, ("clients",), "planner"),
     CommandRow(commands.HoldRun, ("clients",), "planner"),
@@ -128,8 +128,8 @@ FACTS: tuple[FactRow, ...] = (
     FactRow(facts.RunEnded, "planner", _FOLD),
     FactRow(facts.ForecastRequested, "planner", ("planner",)),
     FactRow(facts.ForecastStepOrdered, "planner", ("planner", "executor")),
-    FactRow(facts.ForecastMade, "planner", ("planner", "clients")),
-    FactRow(facts.ForecastFailed, "planner", ("planner", "clients")),
+    FactRow(facts.ForecastMade, "planner", _FOLD),
+    FactRow(facts.ForecastFailed, "planner", _FOLD),
     FactRow(facts.StepStarted, "executor", ("planner", "executor", "clients")),
     FactRow(facts.StepProgressed, "executor", ("planner", "clients")),
     FactRow(facts.StepSucceeded, "executor", _FOLD),
@@ -144,7 +144,7 @@ FACTS: tuple[FactRow, ...] = (
     FactRow(facts.ReportFailed, "reporter", ("reporter", "clients")),
     FactRow(facts.ScheduleSet, "scheduler", ("scheduler", "clients")),
     FactRow(facts.ScheduleDeleted, "scheduler", ("scheduler", "clients")),
-    FactRow(facts.TickMissed, "scheduler", ("clients",)),
+    FactRow(facts.TickMissed, "scheduler", _ALL),
     FactRow(facts.OrderRefused, "planner, scheduler", _ALL),
     FactRow(facts.MessageRejected, "every service", _ALL),
 )

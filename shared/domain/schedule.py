@@ -46,6 +46,9 @@ class Schedule(BaseModel):
     policy: Mapping[str, Any] = Field(default_factory=dict)
     """What differs from each pool's own policy."""
 
+    does: Literal["update", "tell"] = "update"
+    """Update them, or only tell people what waits to be installed on them."""
+
     @field_validator("policy")
     @classmethod
     def _a_policy(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -60,12 +60,14 @@ class PlanFact(Fact):
 
 
 class ForecastRequested(PlanFact):
-    """A forecast was asked for."""
+    """A forecast was asked for; with `tell` not by somebody who waits for it, but so that people are told what waits to
+    be installed."""
 
     subject: ClassVar[str] = "rota.fact.plan.{pool}.{run}.plan.forecast_requested"
     order: Name
     by: Name
     policy: Policy
+    tell: bool = False
 
 
 class ForecastStepOrdered(PlanFact):
@@ -78,11 +80,15 @@ class ForecastStepOrdered(PlanFact):
 
 
 class ForecastMade(PlanFact):
-    """The forecast. Nothing on the pool was changed."""
+    """The forecast. Nothing on the pool was changed. `snapshot` is what it was made from, in ROTA_SNAPSHOTS: there are
+    the packages with their changelogs."""
 
     subject: ClassVar[str] = "rota.fact.plan.{pool}.{run}.plan.forecast_made"
     order: Name
     forecast: Forecast
+    snapshot: Name = ""
+    by: Name = ""
+    tell: bool = False
 
 
 class ForecastFailed(PlanFact):
@@ -91,3 +97,5 @@ class ForecastFailed(PlanFact):
     subject: ClassVar[str] = "rota.fact.plan.{pool}.{run}.plan.forecast_failed"
     order: Name
     because: Sentence
+    by: Name = ""
+    tell: bool = False

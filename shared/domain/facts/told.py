@@ -7,7 +7,19 @@ from typing import ClassVar, Literal
 from shared.domain.facts.root import Fact
 from shared.domain.names import Name, Sentence, Token
 
-Occasion = Literal["announced", "started", "held", "approval", "host_done", "rejected", "ended", "owed", "paid"]
+Occasion = Literal[
+    "announced",
+    "started",
+    "held",
+    "approval",
+    "host_done",
+    "rejected",
+    "ended",
+    "owed",
+    "paid",
+    "updates",
+    "missed",
+]
 
 
 class ReportFact(Fact):

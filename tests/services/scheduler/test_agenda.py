@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.scheduler import agenda
 from services.scheduler.agenda import Mark
-from shared.domain import cron
+from shared.domain import commands, cron
 from shared.domain.schedule import InForce, Schedule
 from tests.shared.domain.test_cron import EXPRESSIONS, MOMENTS, ZONES, at
 
@@ -91,10 +91,13 @@ def test_an_order_says_why_it_was_given_by_whom_and_until_when_it_counts() -> No
     """So that a planner that was away until nine does not start at nine what was for two."""
     one = InForce("nightly", SKIP.model_copy(update={"policy": {"updates": False}}), "ann@desk", since=1.0)
     order = agenda.order(one, "lab", TWO)
+    assert isinstance(order, commands.StartRun)
     assert (order.pool, order.policy, order.now) == ("lab", {"updates": False}, False)
     assert order.reason == "Schedule nightly, due Wed 10 Jun 2026 02:00 (Europe/Rome)."
     assert order.not_after == TWO + agenda.ON_TIME
-    assert agenda.order(InForce("n", LATE, "rota.toml"), "lab", TWO).not_after == TWO + 4 * HOUR
+    late = agenda.order(InForce("n", LATE, "rota.toml"), "lab", TWO)
+    assert isinstance(late, commands.StartRun)
+    assert late.not_after == TWO + 4 * HOUR
     assert agenda.ordered_by(one) == "schedule nightly (set by ann@desk)"
     assert agenda.ordered_by(InForce("n", LATE, "rota.toml")) == "schedule n (in rota.toml)"
 
@@ -130,3 +133,12 @@ def test_every_tick_is_started_or_counted_as_missed_exactly_once(
     assert len(started) == len(set(started))
     assert set(started) <= set(everything)
     assert len(started) + counted == len(everything)
+
+
+def test_a_schedule_may_only_have_people_told() -> None:
+    """Then the order is for a forecast, and it says so."""
+    one = InForce("weekly", SKIP.model_copy(update={"does": "tell", "policy": {"updates": True}}), "rota.toml")
+    order = agenda.order(one, "lab", TWO)
+    assert isinstance(order, commands.PlanPool)
+    assert (order.pool, order.policy, order.tell) == ("lab", {"updates": True}, True)
+    assert agenda.set_sentence(one, ["lab"], TWO).startswith("Schedule weekly tells what waits to be installed on lab")
