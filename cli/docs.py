@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cli import main as cli_main
-from shared import settings
+from shared import gates, settings
 from shared.domain import messages, policy, run, window
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs"
@@ -294,6 +294,11 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[heartbeat.KEY]", settings.HeartbeatDestination),
     ("[schedule.KEY]", settings.ScheduleTable),
     ("[window.KEY]", window.Window),
+    ('[gate.KEY], kind = "hook"', gates.HookGate),
+    ('[gate.KEY], kind = "nats"', gates.NatsGate),
+    ('[gate.KEY], kind = "tcp"', gates.TcpGate),
+    ('[gate.KEY], kind = "http"', gates.HttpGate),
+    ('[gate.KEY], kind = "prometheus"', gates.PrometheusGate),
 )
 
 _PAGES: Mapping[str, Callable[[], str]] = {

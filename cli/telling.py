@@ -233,6 +233,7 @@ _ACTS: Mapping[type[object], Callable[[Any], str]] = MappingProxyType(
         acts.CheckGate: lambda a: f"check {a.host}'s storage, packages and versions",
         acts.EnableHost: lambda a: f"enable {a.host}",
         acts.RestartToolstack: lambda a: f"restart the toolstack of {a.host}",
+        acts.AskGate: lambda a: f"ask the gate {a.gate}",
         acts.WatchGuests: lambda a: f"watch {', '.join(vm.name for vm in a.vms)} on {a.host}",
     }
 )

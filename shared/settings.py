@@ -14,46 +14,25 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from shared.domain.facts import Occasion
-from shared.domain.names import TOKEN_PATTERN
-from shared.domain.policy import Policy
+from shared.domain.policy import Policy, strange_gate
 from shared.domain.schedule import Schedule, strangers
 from shared.domain.window import Window
+from shared.gates import Gate
+from shared.sections import Key, Secret, Section
 
 ALL_OCCASIONS: tuple[Occasion, ...] = (
     "announced", "started", "held", "approval", "rejected", "ended", "owed", "paid", "updates", "missed",
 )  # fmt: skip
 """What a destination hears of unless it says otherwise; `host_done` is asked for."""
 
-Key = Annotated[str, Field(pattern=TOKEN_PATTERN)]
 Share = Annotated[float, Field(gt=0)]
 
 
 class SettingsError(Exception):
     """The settings cannot be used; the text has one sentence for each fault."""
-
-
-class Section(BaseModel):
-    """A table of the file. A key that is not known is a fault."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Secret(Section):
-    """A secret that stands in a file or an environment variable, never in rota.toml."""
-
-    password_file: Path | None = None
-    password_env: str = ""
-    password: SecretStr = Field(default=SecretStr(""), exclude=True)
-
-    @field_validator("password", mode="before")
-    @classmethod
-    def _never_in_the_file(cls, value: object) -> object:
-        if isinstance(value, str):
-            raise ValueError("a password may not stand in this file; use password_file or password_env")
-        return value
 
 
 class BusSettings(Section):
@@ -182,6 +161,7 @@ class Settings(Section):
     heartbeat: Mapping[Key, HeartbeatDestination] = Field(default_factory=dict)
     schedule: Mapping[Key, ScheduleTable] = Field(default_factory=dict)
     window: Mapping[Key, Window] = Field(default_factory=dict)
+    gate: Mapping[Key, Gate] = Field(default_factory=dict)
     reports: Path | None = None
     """A folder for the HTML file of each report; none: no file."""
     templates: Path | None = None
@@ -197,11 +177,18 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
-    def _schedules_and_windows_name_what_is_there(self) -> Settings:
+    def _schedules_windows_and_gates_name_what_is_there(self) -> Settings:
         tags = self.tags
         for key, schedule in self.schedule.items():
             if stranger := strangers(schedule, tags):
                 raise ValueError(f"schedule.{key}: {stranger.rstrip('.')}")
+        policies: dict[str, Policy | Mapping[str, Any]] = {
+            **{f"pool.{key}": access.policy for key, access in self.pool.items()},
+            **{f"schedule.{key}": schedule.policy for key, schedule in self.schedule.items()},
+        }
+        for place, policy in policies.items():
+            if stranger := strange_gate(policy, self.gate):
+                raise ValueError(f"{place}.policy: {stranger.rstrip('.')}")
         asked = {f"pool.{key}": access.policy.window for key, access in self.pool.items()}
         asked |= {f"schedule.{key}": schedule.policy.get("window", "") for key, schedule in self.schedule.items()}
         for place, window in asked.items():
@@ -298,11 +285,14 @@ def _with_secrets(settings: Settings, environment: Mapping[str, str], file: Path
 
     def with_password(table: str, items: Mapping[str, Any]) -> dict[str, Any]:
         return {
-            key: item.model_copy(update={"password": secret(f"{table}.{key}", item)}) for key, item in items.items()
+            key: item.model_copy(update={"password": secret(f"{table}.{key}", item)})
+            if isinstance(item, Secret)
+            else item
+            for key, item in items.items()
         }
 
     result = settings.model_copy(
-        update={name: with_password(name, getattr(settings, name)) for name in ("pool", "mail", "webhook")}
+        update={name: with_password(name, getattr(settings, name)) for name in ("pool", "mail", "webhook", "gate")}
     )
     if faults:
         raise SettingsError("\n".join(faults))

@@ -159,6 +159,8 @@ class Holder:
             keep=self._keep,
             again=standing.former is not None,
             ground=self._ground(),
+            gates=self._settings.gate,
+            request=self._bus.request,
         )
         try:
             return await table.STEPS[standing.act.kind](standing.act, work)

@@ -5,7 +5,7 @@ It returns `Ended`, or raises TryAgain, GiveUp, or one of the two below; NotAnsw
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from services.executor.ground import Ground
@@ -13,6 +13,7 @@ from shared.clock import Clock
 from shared.domain import acts
 from shared.domain.errors import GiveUp, TryAgain
 from shared.domain.facts import Debt
+from shared.gates import GateTable
 from shared.xapi.port import Pool
 
 
@@ -29,11 +30,17 @@ class Place:
         return f"{self.pool}/{self.run}/{self.step}-{self.attempt}"
 
 
+async def nobody(subject: str, data: bytes, within: float) -> bytes | None:
+    """Asks on a bus that nobody else is on."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a step is given. `again` is set when somebody may have acted on this step before: then what is found may be
     his doing. `say(share, sentence)` tells how far it is; `keep(name, data)` stores a large value;
-    `ground` are VMs that are never stopped."""
+    `ground` are VMs that are never stopped; `gates` those of rota.toml, by name; `request(subject, data, within)` asks
+    on the bus."""
 
     pool: Pool
     clock: Clock
@@ -42,6 +49,8 @@ class Work:
     keep: Callable[[str, bytes], Awaitable[None]]
     again: bool = False
     ground: Ground = field(default_factory=Ground)
+    gates: Mapping[str, GateTable] = field(default_factory=dict)
+    request: Callable[[str, bytes, float], Awaitable[bytes | None]] = nobody
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.planner import approvals, beginning, ending, failing, patience, posting, turning, windows
+from services.planner import approvals, beginning, ending, failing, gates, patience, posting, turning, windows
 from services.planner.view import Rule, Snapshots, View
 from shared.domain import acts, commands, facts
 from shared.domain.book import Book
@@ -88,6 +88,7 @@ RULES: tuple[Rule, ...] = (
     beginning.begin,
     failing.master_changed,
     failing.hosts_lost,
+    gates.said_no,
     failing.failures,
     turning.turn_back,
     turning.late_comers,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import claims, forecasting, passing, posting, preparing
+from services.planner import claims, forecasting, gates, passing, posting, preparing
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts
 from shared.domain.model import PoolSnapshot
@@ -54,7 +54,7 @@ def plan(view: View) -> Said | None:
     preparation, always = preparing.preparation(snapshot, owed, survey.id, claim)
     first = facts.Need(step=preparation[0].step, because="the pool is this run's")
     preparation = (*preparation, posting.began(len(preparation) + 2, first, shown, view.run.by))
-    always = posting.at_the_end(always)
+    preparation, always = gates.around_run(preparation, posting.at_the_end(always), view.run.policy, snapshot.name)
     planned = facts.RunPlanned(
         **view.ids,
         forecast=shown,

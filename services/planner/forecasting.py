@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from services.planner import blockers, concerns, estimate, limits, placement, selection
+from services.planner import blockers, concerns, estimate, gates, limits, placement, selection
 from shared.domain import facts
 from shared.domain.model import Host, Package, PoolSettings, PoolSnapshot
 from shared.domain.names import Named, turn_id
@@ -48,7 +48,12 @@ def forecast(snapshot: PoolSnapshot, policy: Policy) -> facts.Forecast:
         sentence=_forecast_sentence(snapshot, turns, left, unique, seconds),
         max_away=allowed.max_away,
         empty_ahead=allowed.empty_ahead,
-        notes=(*chosen.notes, *concerns.notes(snapshot, policy, hosts), *opinions),
+        notes=(
+            *chosen.notes,
+            *(gates.notes(policy) if hosts else ()),
+            *concerns.notes(snapshot, policy, hosts),
+            *opinions,
+        ),
     )
 
 

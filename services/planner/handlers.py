@@ -151,7 +151,7 @@ class Planner:
         if command.not_after and self._context.clock.now() > command.not_after:
             return orders.too_late(book, command, given)
         told = self._context.settings
-        return orders.start(book, command, given, told.pool[book.pool].policy, told.window)
+        return orders.start(book, command, given, told.pool[book.pool].policy, told.window, told.gate)
 
     async def _started_before(self, book: books.Book, given: orders.Given) -> bool:
         """Whether this very order was answered already, by a run that may be over."""
@@ -184,8 +184,9 @@ class Planner:
         return False
 
     async def _ask_forecast(self, command: commands.PlanPool, given: orders.Given) -> None:
-        owner = self._context.settings.pool[command.pool].policy
-        if because := orders.policy_fault(owner, command, self._context.settings.window):
+        told = self._context.settings
+        owner = told.pool[command.pool].policy
+        if because := orders.policy_fault(owner, command, told.window, told.gate):
             await self._refuse(command.verb, given, command.pool, because)
             return
         request = names.forecast_id(command.pool, given.order)

@@ -5,17 +5,17 @@ Every order is answered by a fact that carries its id, with one sentence when it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from services.planner import approvals, cancelling, preparing
+from services.planner import approvals, cancelling, gates, preparing
 from shared.domain import commands, facts, names
 from shared.domain.book import Book
-from shared.domain.policy import Policy, merged, unsupported
+from shared.domain.policy import Policy, merged, strange_gate, unsupported
 from shared.domain.run import PREPARATION, Run, RunState
 from shared.domain.window import Window
 
@@ -39,14 +39,19 @@ class Answer:
 
 
 def start(
-    book: Book, command: commands.StartRun, given: Given, owner: Policy, windows: Mapping[str, Window] = NO_WINDOWS
+    book: Book,
+    command: commands.StartRun,
+    given: Given,
+    owner: Policy,
+    windows: Mapping[str, Window] = NO_WINDOWS,
+    known_gates: Collection[str] = (),
 ) -> Answer:
     """Start a run: its request, or its refusal with the name of the run that has the pool. `windows` are those of the
-    settings, by name; the run carries its own with it, whatever becomes of the settings."""
+    settings, by name; the run carries its own with it, whatever becomes of the settings. `known_gates` are names."""
     run = names.run_id(book.pool, given.order)
     if book.run is not None and book.run.id == run:
         return Answer()
-    because = _taken(book) or policy_fault(owner, command, windows) or _not_yet(command)
+    because = _taken(book) or policy_fault(owner, command, windows, known_gates) or _not_yet(command)
     if because:
         refused = facts.RunRefused(pool=book.pool, run=run, order=given.order, by=given.by, because=because)
         return Answer((refused,))
@@ -105,7 +110,10 @@ def undo(book: Book, given: Given) -> Answer:
 
 
 def policy_fault(
-    owner: Policy, command: commands.StartRun | commands.PlanPool, windows: Mapping[str, Window] = NO_WINDOWS
+    owner: Policy,
+    command: commands.StartRun | commands.PlanPool,
+    windows: Mapping[str, Window] = NO_WINDOWS,
+    known_gates: Collection[str] = (),
 ) -> str:
     """What is wrong with an order's policy, in one sentence, or nothing."""
     try:
@@ -119,7 +127,7 @@ def policy_fault(
     if policy.window and policy.window not in windows:
         known = ", ".join(windows) or "none"
         return f"There is no window {policy.window!r} in rota.toml (windows: {known}); add it, or mend the name."
-    return unsupported(policy) or ""
+    return strange_gate(policy, known_gates) or unsupported(policy) or ""
 
 
 def answer(book: Book, command: commands.RunCommand, given: Given) -> Answer:
@@ -150,6 +158,8 @@ def _cancel(run: Run, command: commands.Command, given: Given) -> Answer:
     assert isinstance(command, commands.CancelRun)
     if run.cancel and (run.cancel.now or not command.now):
         return _said(run, command, given, taken=True, because="The run is being cancelled already.")
+    if let_go := gates.gone_on_without(run, f"Not waited for by {given.by}.", by=given.by, order=given.order):
+        return Answer(let_go)
     if run.state is RunState.FINISHING:
         return _said(run, command, given, taken=False, because="The run is finishing already; no host is left to do.")
     sentences = cancelling.sentences(run, now=command.now)

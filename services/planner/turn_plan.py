@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from services.planner import blockers, estimate, placement, selection
+from services.planner import blockers, estimate, gates, placement, selection
 from services.planner.beside import Beside
 from services.planner.turn_graph import Graph
 from shared.domain import facts
@@ -48,6 +48,7 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
         return TurnPlan((), (), (), 0.0, idle=True)
     if selection.work(here, policy) == "toolstack" and not _in_the_way(snapshot, here, policy):
         steps = Graph(turn, snapshot, here, standing.homes, policy, standing.beside).toolstack_steps()
+        steps = gates.around_turn(steps, turn, here.named, policy)
         return TurnPlan(steps, (), (), estimate.of_turn((), installs=True))
     fresh = new_homes(snapshot, here, standing)
     known = {**standing.homes, **{home.vm.uuid: home for home in fresh}}
@@ -60,6 +61,7 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
     if stops:
         return TurnPlan((), fresh, stops, 0.0)
     steps = Graph(turn, snapshot, here, known, policy, standing.beside, not standing.done).steps(found.moves)
+    steps = gates.around_turn(steps, turn, here.named, policy)
     return TurnPlan(steps, fresh, (), estimate.of_turn(found.moves, installs=policy.updates and bool(here.updates)))
 
 

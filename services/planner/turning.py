@@ -10,6 +10,7 @@ from services.planner import (
     backups,
     beside,
     cancelling,
+    gates,
     pacing,
     passing,
     patience,
@@ -44,6 +45,7 @@ def late_comers(view: View) -> Said | None:
             if not isinstance(sweep.result, acts.Swept):
                 continue
             if added := stepping.homeward(view.run, turn, sweep.result.vms):
+                added = added.model_copy(update={"before": gates.first_after(turn)})
                 return Said((added,), sentence=added.because)
     return None
 
@@ -153,7 +155,8 @@ def _replanned(view: View, turn: Turn, host: Named, survey: Step, snapshot: Pool
         facts.StepsAdded(**view.ids, turn=turn.id, steps=away, homes=plan.homes, before=sweep.id, because=because)
     ]
     if home:
-        said.append(facts.StepsAdded(**view.ids, turn=turn.id, steps=home, because=because))
+        before = gates.first_after(turn)
+        said.append(facts.StepsAdded(**view.ids, turn=turn.id, steps=home, before=before, because=because))
     return Said(tuple(said), sentence=because)
 
 
@@ -173,7 +176,7 @@ def end_turns(view: View) -> Said | None:
     for turn in view.run.turns.values():
         if turn.host is None or not turn.planned or not turn.settled:
             continue
-        warnings = stepping.turn_warnings(turn)
+        warnings = (*stepping.turn_warnings(turn), *gates.warnings(turn))
         took = patience.duration(view.now - turn.begun_at)
         done = f"{turn.host.name} is updated and its VMs are home, in {took}."
         back = f"{turn.host.name} was not updated and works as before."
@@ -244,6 +247,7 @@ HURDLES: tuple[Hurdle, ...] = (
     pacing.pool_not_whole,
     pacing.same_group,
     pacing.guests_watched,
+    gates.after_first,
     windows.shut,
     approvals.of_turn,
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from services.planner import pacing
+from services.planner import gates, pacing
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts, window
 from shared.domain.run import PREPARATION, RunState, StepState, Turn
@@ -88,6 +88,8 @@ def unanswered(view: View) -> Said | None:
         return None
     if view.now < ends:
         return Said(sentence=f"Held: {run.hold.because}", wake_at=ends)
+    if said := gates.unanswered(view):
+        return said
     because = "Nobody answered the hold before the window ended."
     stays = facts.RunCancelling(**view.ids, by="policy", now=False, sentences=(because,))
     return Said((stays,), sentence=because)

@@ -57,6 +57,7 @@ _PHRASES: Mapping[str, Callable[[Any], str]] = MappingProxyType(
         "enable_host": lambda act: f"enabling {act.host}",
         "restart_toolstack": lambda act: f"restarting the toolstack of {act.host}",
         "watch_guests": lambda act: f"watching the first guests on {act.host}",
+        "ask_gate": lambda act: f"asking the gate {act.gate}",
     }
 )
 

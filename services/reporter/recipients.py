@@ -14,6 +14,7 @@ from services.reporter.rendering import Renderer
 from services.reporter.telling import Recipient
 from shared import service
 from shared.domain import facts
+from shared.sections import Secret
 from shared.settings import Destination, Settings
 
 FILE_OCCASIONS: tuple[facts.Occasion, ...] = ("held", "ended")
@@ -40,5 +41,6 @@ def secrets(settings: Settings) -> Iterator[str]:
         *(one.password for one in settings.pool.values()),
         *(one.password for one in settings.mail.values()),
         *(one.password for one in settings.webhook.values()),
+        *(one.password for one in settings.gate.values() if isinstance(one, Secret)),
     )
     yield from (holder.get_secret_value() for holder in holders)

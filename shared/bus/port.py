@@ -14,11 +14,13 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something to be written: a subject, its bytes, and headers."""
+    """Something to be written: a subject, its bytes, and headers. Of what was heard, `reply` is where an answer is
+    waited for, if one is."""
 
     subject: str
     data: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    reply: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,11 @@ class Bus(Protocol):
 
     async def say(self, subject: str, data: bytes) -> None:
         """Publish something that need not arrive (progress); never raises because the bus is away."""
+        ...
+
+    async def request(self, subject: str, data: bytes, within: float) -> bytes | None:
+        """Ask whoever listens on a subject, once; the first answer, or None when none came in `within` seconds of
+        machine time, or nobody listens. Answers are said on the question's `reply`. Raises ValueError as `say`."""
         ...
 
     def listen(self, filter: str) -> AbstractAsyncContextManager[AsyncIterator[Message]]:

@@ -202,6 +202,17 @@ class WatchGuests:
     kind: Literal["watch_guests"] = "watch_guests"
 
 
+@dataclass(frozen=True, slots=True)
+class AskGate:
+    """Ask a gate of the owner's, which must say yes. `gate` is its name in rota.toml; what it is and how it is asked
+    the executor knows. `host` is the one whose turn it is."""
+
+    gate: str
+    when: Literal["before_run", "before_turn", "after_turn", "after_run"]
+    host: Named | None = None
+    kind: Literal["ask_gate"] = "ask_gate"
+
+
 Act = Annotated[
     Survey
     | ChangePoolSetting
@@ -220,7 +231,8 @@ Act = Annotated[
     | CheckGate
     | EnableHost
     | RestartToolstack
-    | WatchGuests,
+    | WatchGuests
+    | AskGate,
     Field(discriminator="kind"),
 ]
 

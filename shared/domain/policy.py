@@ -6,18 +6,21 @@ A policy stands in rota.toml (per pool) and in an order (for one run); the order
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.domain.names import Name
+from shared.domain.names import Name, Token
 
 Minutes = Annotated[float, Field(gt=0, le=7 * 24 * 60)]
 Few = Annotated[int, Field(ge=1, le=100)]
 Share = Annotated[str, Field(pattern=r"^(100|[1-9]?[0-9])%$")]
 Amount = Few | Share
 """So many hosts, or a share of the pool's hosts such as "25%"."""
+
+Gates = Annotated[tuple[Token, ...], Field(max_length=10)]
+"""Names of gates, as the tables of rota.toml have them."""
 
 Strategy = Literal["migrate", "migrate_with_storage", "suspend", "shutdown", "skip_host", "block", "ask"]
 
@@ -100,6 +103,18 @@ class Policy(BaseModel):
     window: Name = ""
     """The name of the window in which turns may begin; empty: at any time."""
 
+    gates_before_run: Gates = ()
+    """Gates of rota.toml, by name, that must say yes before anything on the pool is changed, in this order."""
+
+    gates_before_turn: Gates = ()
+    """Gates that must say yes before a host is disabled for its turn."""
+
+    gates_after_turn: Gates = ()
+    """Gates that must say yes when a host is done and its VMs are home, before the next turn begins."""
+
+    gates_after_run: Gates = ()
+    """Gates that are asked when everything is put back, before the run is over."""
+
     autostart_settle_minutes: Minutes = 5.0
     """auto_poweron is put back no earlier than this after the last boot, else xapi-autostart-vms starts all at once."""
 
@@ -145,6 +160,10 @@ SUPPORTED: Mapping[str, frozenset[Any]] = {
 """The values that Rota carries out today, for each field that names something it may not be able to do."""
 
 
+GATES = ("gates_before_run", "gates_before_turn", "gates_after_turn", "gates_after_run")
+"""The fields that name gates."""
+
+
 def unsupported(policy: Policy) -> str | None:
     """One sentence that names the first thing in a policy which Rota cannot carry out yet, or None."""
     for name, allowed in SUPPORTED.items():
@@ -155,6 +174,16 @@ def unsupported(policy: Policy) -> str | None:
         if strategy not in ("migrate", "block"):
             return f"The policy asks for the strategy {strategy!r} for {vm}, which Rota cannot do yet; use 'block'."
     return None
+
+
+def strange_gate(policy: Policy | Mapping[str, Any], known: Collection[str]) -> str:
+    """One sentence that says which gate a policy names that there is not, or nothing."""
+    for field in GATES:
+        named = getattr(policy, field) if isinstance(policy, Policy) else policy.get(field, ())
+        for name in named if isinstance(named, (tuple, list)) else ():
+            if name not in known:
+                return f"There is no gate {str(name)[:100]!r} in rota.toml (gates: {', '.join(known) or 'none'})."
+    return ""
 
 
 def merged(owner: Policy, order: Mapping[str, Any]) -> Policy:

@@ -292,6 +292,7 @@ RUN_TABLE: Mapping[tuple[RunState, str], RunState] = MappingProxyType(
         (_R.PAUSED, "run_resumed"): _R.RUNNING,
         (_R.PAUSED, "run_held"): _R.HELD,
         (_R.PAUSED, "run_cancelling"): _R.RUNNING,
+        (_R.FINISHING, "run_held"): _R.HELD,  # by a gate after the run
         (_R.HELD, "run_resumed"): _R.RUNNING,
         (_R.HELD, "run_cancelling"): _R.RUNNING,
         (_R.HELD, "run_finishing"): _R.FINISHING,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from shared import settings
+from shared import gates, settings
 from shared.domain.policy import Policy, unsupported
 from shared.domain.window import Window
 
@@ -23,8 +23,22 @@ SHOWN: dict[str, type[BaseModel]] = {
     "heartbeat.lab": settings.HeartbeatDestination,
     "schedule.monthly": settings.ScheduleTable,
     "window.night": Window,
+    "gate.backups": gates.HookGate,
 }
-UNSHOWN = {"clock", "pool", "mail", "webhook", "heartbeat", "schedule", "window", "policy", "password", "password_env"}
+UNSHOWN = {
+    "clock",
+    "pool",
+    "mail",
+    "webhook",
+    "heartbeat",
+    "schedule",
+    "window",
+    "gate",
+    "kind",
+    "policy",
+    "password",
+    "password_env",
+}
 """Tables of their own, the simulator's clock, and what stands in the opening words."""
 
 
@@ -55,6 +69,7 @@ def test_every_line_that_is_commented_out_is_good_too(example: str, tmp_path: Pa
     assert set(read.webhook) == {"chat"}
     assert set(read.heartbeat) == {"lab"}
     assert (set(read.schedule), set(read.window)) == ({"monthly"}, {"night"})
+    assert [one.kind for one in read.gate.values()] == ["hook", "nats", "tcp", "http", "prometheus"]
     assert unsupported(read.pool["lab"].policy) is None
 
 

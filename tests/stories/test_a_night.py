@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,9 +17,11 @@ from shared.domain import commands, facts
 from shared.service import Context, until_stopped
 from tests.stories.house import House, tell
 
+GATES = {"gates_before_run": ["ops"], "gates_before_turn": ["ops"], "gates_after_run": ["ops"]}
+
 
 def test_a_run_by_its_schedule_waits_for_its_window_and_for_approval(tmp_path: Path) -> None:
-    """At half past one it is planned, at once somebody is asked, at three it begins; the report names who approved."""
+    """Planned at half past one, when somebody is asked; begun at three, once a gate lets it; the report names them."""
 
     async def story(house: House) -> None:
         day = datetime.fromtimestamp(house.clock.now(), UTC).date()
@@ -26,12 +30,16 @@ def test_a_run_by_its_schedule_waits_for_its_window_and_for_approval(tmp_path: P
         told = house.settings.model_copy(update={"schedule": {"nightly": table}})
         context = Context("scheduler", "scheduler", told, house.clock, bus, structlog.stdlib.get_logger())
 
+        said: list[str] = []
+
         async def night() -> None:
+            serving = asyncio.create_task(_gate(house, said))
             asked = await house.until("approval_asked")
             assert isinstance(asked, facts.ApprovalAsked)
             yes = commands.ApproveRun(pool="lab", run=asked.run, digest=asked.digest)
             await house.order(yes, id="yes", by="ann@desk")
             await house.until("run_ended")
+            serving.cancel()
             while "ended" not in await _told(house):
                 await house.until("report_sent")
 
@@ -41,6 +49,9 @@ def test_a_run_by_its_schedule_waits_for_its_window_and_for_approval(tmp_path: P
         opened = datetime.fromtimestamp(waiting.until, UTC)
         assert (opened.hour, opened.minute) == (3, 0)
         assert (opened.date() - day).days in (0, 1)
+        assert said == ["before_run", "before_run", "before_turn", "before_turn", "after_run"]
+        (first, *_) = [fact for fact in journal if isinstance(fact, facts.StepFailed)]
+        assert first.because == "The gate ops says no: The backup is not done yet."
         (ended,) = [fact for fact in journal if isinstance(fact, facts.RunEnded)]
         assert ended.outcome == "succeeded"
         assert judge.violations(house.sim.journal) == []
@@ -49,10 +60,20 @@ def test_a_run_by_its_schedule_waits_for_its_window_and_for_approval(tmp_path: P
         assert "ann@desk" in page
 
     tables: dict[str, dict[str, object]] = {
-        "pool.lab.policy": {"window": "night", "approval": "plan"},
+        "pool.lab.policy": {"window": "night", "approval": "plan", **GATES},
+        "gate.ops": {"kind": "nats", "subject": "ops.rota.may"},
         "window.night": {"cron": "0 3 * * *", "zone": "UTC", "hours": 3},
     }
     tell(story, tmp_path, world="small", tables=tables)
+
+
+async def _gate(house: House, said: list[str]) -> None:
+    """Somebody on the bus who is asked, and at first says no."""
+    async with house.bus.listen("ops.rota.may") as questions:
+        async for question in questions:
+            said.append(json.loads(question.data)["when"])
+            no = {"yes": False, "because": "The backup is not done yet"}
+            await house.bus.say(question.reply, json.dumps(no if len(said) == 1 else {"yes": True}).encode())
 
 
 async def _told(house: House) -> list[str]:

@@ -6,7 +6,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from services.executor.steps import claims, guests, hosts, messages, reboot, settings, survey, toolstack, updates, vms
+from services.executor.steps import (
+    claims,
+    gates,
+    guests,
+    hosts,
+    messages,
+    reboot,
+    settings,
+    survey,
+    toolstack,
+    updates,
+    vms,
+)
 from services.executor.work import Ended, Work
 
 StepFunction = Callable[[Any, Work], Awaitable[Ended]]
@@ -29,9 +41,10 @@ STEPS: Mapping[str, StepFunction] = {
     "enable_host": hosts.enable,
     "restart_toolstack": toolstack.restart,
     "watch_guests": guests.watch,
+    "ask_gate": gates.ask,
 }
 
-READING: frozenset[str] = frozenset({"survey", "read_host", "watch_guests"})
+READING: frozenset[str] = frozenset({"survey", "read_host", "watch_guests", "ask_gate"})
 """Kinds that change nothing, and so are done on a pool that is `read_only` too."""
 
 LONG: frozenset[str] = frozenset({"install_updates", "migrate_vm", "reboot_host", "watch_guests"})

@@ -8,8 +8,6 @@ copy), `X-Rota-Timestamp` (seconds since 1970, new for each try) and, where a se
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC
@@ -25,6 +23,7 @@ from services.reporter.letter import Letter
 from services.reporter.spoken import clean
 from shared.domain.errors import GiveUp, RotaError, TryAgain
 from shared.settings import WebhookDestination
+from shared.signing import signature
 
 ALTOGETHER = 20.0
 """Seconds of machine time for one post."""
@@ -114,11 +113,6 @@ class WebhookChannel:
     def _host(self) -> str:
         """All that may be told of an address: its path and query are often secrets."""
         return urlsplit(self._settings.url).hostname or "The receiver"
-
-
-def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """What `X-Rota-Signature` says."""
-    return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
 def wished(retry_after: str, now: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
@@ -79,6 +80,15 @@ class JetStreamBus:
     async def get_object(self, bucket: str, name: str) -> bytes | None:
         return await self._objects.get(bucket, name)
 
+    async def request(self, subject: str, data: bytes, within: float) -> bytes | None:
+        if not matching.is_subject(subject):
+            raise ValueError(f"'{subject}' cannot be asked on: a subject has no blanks, wildcards or empty tokens.")
+        try:
+            async with asyncio.timeout(within):
+                return (await self._link.ask(subject, data, patience=within)).data
+        except (TimeoutError, link.Unanswered):
+            return None
+
     async def say(self, subject: str, data: bytes) -> None:
         if not matching.is_subject(subject):
             raise ValueError(f"'{subject}' cannot be spoken on: a subject has no blanks, wildcards or empty tokens.")
@@ -131,7 +141,7 @@ class Listening:
         return self._heard.popleft()
 
     async def _on_message(self, message: Msg) -> None:
-        self._heard.append(Message(message.subject, message.data, plain_headers(message.headers)))
+        self._heard.append(Message(message.subject, message.data, plain_headers(message.headers), message.reply))
         self._news.ring()
 
 

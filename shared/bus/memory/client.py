@@ -183,6 +183,17 @@ class MemoryBus:
     async def get_object(self, bucket: str, name: str) -> bytes | None:
         return await self.do("get_object", f"{bucket}/{name}", lambda: self.server.objects(bucket).get(name))
 
+    async def request(self, subject: str, data: bytes, within: float) -> bytes | None:
+        if not matching.is_subject(subject):
+            raise ValueError(f"'{subject}' cannot be asked on: a subject has no blanks, wildcards or empty tokens.")
+        inbox = self.server.inbox()
+        try:
+            async with asyncio.timeout(within), self.listen(inbox) as answers:
+                await self.hint("request", subject, lambda: self.server.say(Message(subject, data, reply=inbox)))
+                return (await anext(answers)).data
+        except (TimeoutError, StopAsyncIteration):
+            return None
+
     async def say(self, subject: str, data: bytes) -> None:
         if not matching.is_subject(subject):
             raise ValueError(f"'{subject}' cannot be spoken on: a subject has no blanks, wildcards or empty tokens.")

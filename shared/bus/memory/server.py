@@ -6,6 +6,7 @@ Tests turn it: `stop` and `start` it, `cut` and `mend` a client's line, `drop` a
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -47,6 +48,7 @@ class MemoryServer:
         self._logs = {shape.name: Log(shape) for shape in streams.STREAMS}
         self._consumers: dict[tuple[str, str], Consumer] = {}
         self._open_batches: list[float] = []
+        self._inboxes = itertools.count(1)
         self._buckets: dict[str, dict[str, tuple[bytes, int]]] = {name: {} for name in streams.BUCKETS}
         self._revisions = dict.fromkeys(streams.BUCKETS, 0)
         self._objects: dict[str, dict[str, bytes]] = {name: {} for name in streams.OBJECTS}
@@ -112,9 +114,13 @@ class MemoryServer:
 
     def say(self, message: Message) -> None:
         """Tell everybody who listens now."""
-        heard = Message(message.subject, bytes(message.data), tidy(message.headers))
+        heard = Message(message.subject, bytes(message.data), tidy(message.headers), message.reply)
         for listener in list(self.listeners):
             listener.hear(heard)
+
+    def inbox(self) -> str:
+        """A subject for the answer to one question."""
+        return f"_INBOX.{next(self._inboxes)}"
 
     def bucket(self, name: str) -> dict[str, tuple[bytes, int]]:
         """A bucket's keys, values and revisions. Raises ValueError for no such bucket."""

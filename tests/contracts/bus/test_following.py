@@ -240,3 +240,28 @@ async def test_hearsay_is_heard_by_those_who_listen(ground: Ground, bus: Bus, ot
     async with bus.listen("rota.progress.>") as words:
         assert await nothing_comes(words, within=0.05)
     assert await bus.last_seq() == 0
+
+
+async def test_a_request_is_answered_by_whoever_serves_its_subject(ground: Ground, bus: Bus, other: Bus) -> None:
+    """The first answer counts, and the question says where it is waited for."""
+    async with other.listen("ops.>") as questions:
+
+        async def serve() -> None:
+            question = await anext(questions)
+            assert (question.subject, question.data) == ("ops.backups.idle", b"idle?")
+            await other.say(question.reply, b"yes")
+            await other.say(question.reply, b"too late")
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(serve())
+            assert await bus.request("ops.backups.idle", b"idle?", within=5.0) == b"yes"
+
+
+async def test_a_request_that_nobody_answers_is_silence(ground: Ground, bus: Bus, other: Bus) -> None:
+    """Nobody is there, or whoever is there says nothing in time; and some subjects are none."""
+    assert await bus.request("ops.nobody", b"", within=5.0) is None
+    async with other.listen("ops.>") as questions:
+        assert await bus.request("ops.deaf", b"?", within=0.05) is None
+        assert (await anext(questions)).data == b"?"
+    with pytest.raises(ValueError, match="cannot be asked on"):
+        await bus.request("ops.*", b"", within=5.0)

@@ -99,6 +99,7 @@ class Play:
     away: dict[str, float] = field(default_factory=dict)
     after_write: Callable[[Play], None] | None = None
     windows: Mapping[str, Window] = field(default_factory=dict)
+    gates: tuple[str, ...] = ()
 
     @property
     def run(self) -> Run:
@@ -115,7 +116,7 @@ class Play:
     def order(self, command: commands.Command, given: orders.Given = GIVEN) -> orders.Answer:
         """Somebody gives an order; its answer is recorded."""
         if isinstance(command, commands.StartRun):
-            answer = orders.start(self.book, command, given, self.policy, self.windows)
+            answer = orders.start(self.book, command, given, self.policy, self.windows, self.gates)
         else:
             assert isinstance(command, commands.RunCommand)
             answer = orders.answer(self.book, command, given)
