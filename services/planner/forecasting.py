@@ -9,6 +9,7 @@ from services.planner import blockers, concerns, estimate, gates, limits, placem
 from shared.domain import facts
 from shared.domain.model import Host, Package, PoolSettings, PoolSnapshot
 from shared.domain.names import Named, turn_id
+from shared.domain.offers import advisories
 from shared.domain.policy import Policy
 
 
@@ -74,6 +75,7 @@ def _forecast_turn(
         moves=tuple(facts.ForecastMove(vm=move.vm.named, to=move.to.named, memory=move.memory) for move in found.moves),
         seconds=estimate.of_turn(found.moves, installs=policy.updates and bool(host.updates)),
         because=_turn_because(host, master, policy),
+        advisories=advisories(host.updates or ())[:500],
     )
 
 

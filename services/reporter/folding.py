@@ -94,6 +94,7 @@ def _turn(turn: TurnDraft, draft: Draft) -> Turn:
     gate = _of(steps, acts.CheckGate)
     checked = gate.result if gate and isinstance(gate.result, acts.Checked) else acts.Checked()
     install = _of(steps, acts.InstallUpdates)
+    done = install.result if install and isinstance(install.result, acts.Installed) else acts.Installed()
     return Turn(
         id=turn.id,
         host=turn.host,
@@ -105,7 +106,9 @@ def _turn(turn: TurnDraft, draft: Draft) -> Turn:
         ended_at=turn.ended_at,
         spans=_spans(steps),
         offered=turn.forecast.updates if turn.forecast else (),
-        installed=install.result.packages if install and isinstance(install.result, acts.Installed) else (),
+        installed=done.packages,
+        replaced=tuple(done.before.items()),
+        advisories=done.advisories or (turn.forecast.advisories if turn.forecast else ()),
         away_at=reboot.tries[-1][0] if reboot and reboot.tries else None,
         back_at=back.tries[-1][1] if back and back.tries and back.state == "done" else None,
         before=gate.act.versions if gate and isinstance(gate.act, acts.CheckGate) else Versions(),
@@ -216,9 +219,10 @@ def _advisories(turns: tuple[Turn, ...]) -> tuple[tuple[str, ...], tuple[str, ..
     for turn in last_turns(turns):
         if turn.state == "done":
             names = {package.name for package in turn.installed}
-            closed |= _named_in((*turn.installed, *(one for one in turn.offered if one.name in names)))
+            told = _named_in((*turn.installed, *(one for one in turn.offered if one.name in names)))
+            closed |= {*told, *(turn.advisories if turn.installed else ())}
         else:
-            still |= _named_in(turn.offered)
+            still |= {*_named_in(turn.offered), *turn.advisories}
     return tuple(sorted(closed - still)), tuple(sorted(still))
 
 

@@ -36,7 +36,8 @@ class Span:
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One host's part of the run. `away_at` is its reboot order, `back_at` when it was seen back; `offered` the
-    packages of the plan, `installed` those that were; `estimate` seconds of the forecast."""
+    packages of the plan, `installed` those that were, `replaced` their names with version and release from before;
+    `advisories` are what the texts of either name; `estimate` seconds of the forecast."""
 
     id: str
     host: Named
@@ -49,6 +50,8 @@ class Turn:
     spans: tuple[Span, ...] = ()
     offered: tuple[Package, ...] = ()
     installed: tuple[Package, ...] = ()
+    replaced: tuple[tuple[str, str], ...] = ()
+    advisories: tuple[str, ...] = ()
     away_at: float | None = None
     back_at: float | None = None
     before: Versions = Versions()
@@ -61,6 +64,10 @@ class Turn:
     def away_seconds(self) -> float | None:
         """How long the host was away, or None while it has not been, or still is."""
         return None if self.away_at is None or self.back_at is None else self.back_at - self.away_at
+
+    def version_before(self, name: str) -> str:
+        """What a package that was installed had been before; nothing where it is new or nobody knows."""
+        return dict(self.replaced).get(name, "")
 
     @property
     def seconds(self) -> float | None:

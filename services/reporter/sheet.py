@@ -67,7 +67,14 @@ def _turn(turn: Turn) -> Iterator[Row]:
     for package in turn.installed or turn.offered:
         version = f"{package.version}{'-' + package.release if package.release else ''}"
         state = "installed" if turn.installed else "waiting"
-        yield {"what": "package", "name": package.name, "of": turn.host.name, "to": version, "state": state}
+        yield {
+            "what": "package",
+            "name": package.name,
+            "of": turn.host.name,
+            "from": turn.version_before(package.name),
+            "to": version,
+            "state": state,
+        }
 
 
 def _moves(report: Report) -> Iterator[Row]:

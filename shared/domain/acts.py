@@ -261,9 +261,12 @@ class SurveyTaken:
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """Which packages were installed; empty when nothing was waiting."""
+    """Which packages were installed; empty when nothing was waiting. `before` is each one's version and release from
+    before, where it was there; `advisories` what their texts name, which are kept in part."""
 
     packages: tuple[Package, ...] = ()
+    before: Mapping[str, str] = field(default_factory=dict)
+    advisories: tuple[str, ...] = ()
     kind: Literal["installed"] = "installed"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from services.executor.steps import noted
@@ -10,6 +11,7 @@ from shared.domain import acts
 from shared.domain.errors import GiveUp, TryAgain
 from shared.domain.model import Package
 from shared.domain.names import Named
+from shared.domain.offers import advisories
 from shared.xapi import packages
 
 BUSY = "UPDATER_BUSY"
@@ -18,8 +20,11 @@ BUSY_PATIENCE = 3600.0
 """A busy updater is asked again so often, and for so long, in pool seconds: after the master's toolstack restarted in
 the middle of an installation only the updater's lock still tells that yum is at work."""
 
-KEPT_TEXT = 200
-"""Characters of a package's texts that the fact of its installation keeps; the survey has them in full."""
+KEPT_TEXT, KEPT_TEXTS = 1500, 200_000
+"""Characters of a package's changelog, and of all of them, that the fact of an installation keeps; the survey has
+them in full."""
+
+KEPT_ADVISORIES = 500
 
 
 async def install(act: acts.InstallUpdates, work: Work) -> Ended:
@@ -34,15 +39,14 @@ async def install(act: acts.InstallUpdates, work: Work) -> Ended:
         await work.say(share, f"Installing {len(offered)} packages on {act.host}: {share:.0%}.")
 
     _only(act, offered)
+    before = await work.pool.installed(act.host, [package.name for package in offered])
     await work.say(0.0, f"Installing {len(offered)} packages on {act.host}.")
     servertime = await work.pool.servertime(act.host)
     await work.pool.mark(noted.installed_key(act.host), noted.installed_text(work.place.run, act.host, servertime))
     await work.pool.install(act.host, told)
     await _confirm(act.host, offered, work)
     took = spoken(work.clock.now() - began)
-    return Ended(
-        acts.Installed(tuple(map(_short, offered))), f"Installed {len(offered)} packages on {act.host} in {took}."
-    )
+    return Ended(_installed(offered, before), f"Installed {len(offered)} packages on {act.host} in {took}.")
 
 
 async def _offered(act: acts.InstallUpdates, work: Work) -> tuple[Package, ...]:
@@ -96,5 +100,10 @@ async def _confirm(host: Named, wanted: tuple[Package, ...], work: Work) -> None
         raise TryAgain(f"{host} was updated, and is offered {names} now; the repository has changed.", after=30)
 
 
-def _short(package: Package) -> Package:
-    return replace(package, description=package.description[:KEPT_TEXT], changelog=package.changelog[:KEPT_TEXT])
+def _installed(offered: tuple[Package, ...], before: Mapping[str, str]) -> acts.Installed:
+    """What was installed, with what stood there before; an installation that was taken over knows that in part."""
+    were = {one.name: packages.evr(one.name, before.get(one.name, "")) for one in offered}
+    changed = {one.name: were[one.name] for one in offered if were[one.name] not in ("", packages.evr_of(one))}
+    kept = min(KEPT_TEXT, KEPT_TEXTS // max(1, len(offered)))
+    short = tuple(replace(one, description=one.description[:200], changelog=one.changelog[:kept]) for one in offered)
+    return acts.Installed(short, changed, advisories(offered)[:KEPT_ADVISORIES])

@@ -22,7 +22,8 @@ class ForecastMove(Value):
 
 
 class ForecastTurn(Value):
-    """One host's part of the forecast. `seconds` is the estimate of pool time from its first step to its last."""
+    """One host's part of the forecast. `seconds` is the estimate of pool time from its first step to its last;
+    `advisories` are what the texts of the updates name."""
 
     turn: Token
     host: Named
@@ -31,6 +32,7 @@ class ForecastTurn(Value):
     moves: tuple[ForecastMove, ...]
     seconds: Seconds
     because: Sentence
+    advisories: tuple[Name, ...] = ()
 
 
 class Forecast(Value):

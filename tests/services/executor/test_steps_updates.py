@@ -36,6 +36,9 @@ def test_what_waits_is_installed_and_seen_to_be() -> None:
         assert len(ended.result.packages) == 13
         assert {"kernel", "xen-hypervisor", "xapi-core"} <= {package.name for package in ended.result.packages}
         assert ended.sentence.startswith("Installed 13 packages on athos in 1 min")
+        now = {one.name: f"{one.version}-{one.release}" for one in ended.result.packages}
+        assert {"kernel", "xen-hypervisor", "xapi-core"} <= ended.result.before.keys()
+        assert all(was and was != now[name] for name, was in ended.result.before.items())
         assert (waiting(pool, "athos"), installs(pool)) == (0, ["success"])
 
     story(run)

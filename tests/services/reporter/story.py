@@ -39,6 +39,8 @@ PACKAGES = (
     Package("openssl-libs", "1.0.2k", "26.xcpng8.3", "TLS for the control domain", ""),
 )
 
+BEFORE = {"xen-hypervisor": "4.17.4-3.xcpng8.3", "kernel": "4.19.19-8.xcpng8.3"}
+
 _NAMES = ("db-1", "db-2", "web-1", "web-2", "web-3", "mail", "git", "ci-1", "ci-2", "dns", "monitoring", "wiki")
 VMS = tuple(Named(f"00000000-1111-4000-8000-0000000000{n:02d}", name) for n, name in enumerate(_NAMES))
 MEMORY = tuple(size * GIB for size in (16, 16, 4, 4, 4, 8, 8, 6, 6, 2, 8, 2))
@@ -205,7 +207,7 @@ class Story:
 
     def installed(self, step: facts.StepPlanned, packages: tuple[Package, ...] = PACKAGES) -> None:
         """Its packages installed."""
-        self.then(step, 96.0, acts.Installed(packages))
+        self.then(step, 96.0, acts.Installed(packages, BEFORE))
 
     def rebooted(self, steps: Sequence[facts.StepPlanned], away: float) -> None:
         """Noted, rebooted, back, checked, enabled."""

@@ -136,6 +136,23 @@ def test_a_restore_that_succeeds_after_all_pays_the_debt() -> None:
     assert told(night).owed == ()
 
 
+def test_each_package_is_told_with_what_it_was_before() -> None:
+    """As far as the executor knew: one that is new has no version before."""
+    turn = told(story.all_well()).turns[0]
+    assert turn.version_before("xen-hypervisor") == "4.17.4-3.xcpng8.3"
+    assert turn.version_before("openssl-libs") == ""
+    assert "XSA-471" in turn.installed[0].changelog
+
+
+def test_advisories_that_only_the_forecast_names_stay_open() -> None:
+    """Its packages come without their texts; the planner read them."""
+    night = story.Story()
+    night.requested()
+    turn = night.forecast().turns[0].model_copy(update={"updates": (), "advisories": ("XSA-480",)})
+    night.planned(night.forecast().model_copy(update={"turns": (turn,)}))
+    assert told(night).open_advisories == ("XSA-480",)
+
+
 def test_advisories_are_closed_when_no_host_is_left_open() -> None:
     """Named in the changelogs: closed where every host has the package, open where one has not."""
     names = ("CVE-2026-1234", "CVE-2026-2001", "XSA-470", "XSA-471")

@@ -7,9 +7,11 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -157,6 +159,23 @@ def test_a_mail_stays_below_what_mail_programs_clip() -> None:
     big.began()
     big.whole_turn(0)
     assert len(RENDERER.mail(last(big)).html.encode()) < 100_000
+
+
+@pytest.mark.parametrize("purpose", ["empty", "room", "home", "level"])
+def test_a_page_can_be_made_whatever_a_move_was_for(purpose: Literal["empty", "room", "home", "level"]) -> None:
+    """Every purpose that the planner knows has its word."""
+    night = story.all_well()
+    report = folding.fold(night.pool, night.run, night.recorded())
+    moves = (replace(report.moves[0], purpose=purpose), *report.moves[1:])
+    assert "migrations</summary>" in RENDERER.page(replace(report, moves=moves))
+
+
+def test_the_page_has_versions_before_and_after_and_where_every_vm_is() -> None:
+    """For whoever asks in March what was changed in November."""
+    html = page(story.left_behind())
+    assert "4.17.4-3.xcpng8.3</td><td>4.17.5-15.xcpng8.3</td><td>Fix XSA-470 • Fix XSA-471" in html
+    assert "<summary>12 VMs</summary>" in html
+    assert "<td>at home</td>" in html
 
 
 # --- as a picture -----------------------------------------------------------------------------------------------------
