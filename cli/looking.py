@@ -12,7 +12,11 @@ from cli.exits import Ending, Exit, Stop
 from cli.scene import Seen
 from shared.bus import wire
 from shared.domain import facts, names
+from shared.domain.errors import Unreadable
 from shared.domain.summary import RunSummary
+
+REJECTED_FOR, MOST_REJECTED = 7 * 86_400.0, 5
+"""Seconds of pool time for which `rota` shows a message that was rejected, and how many of them at the most."""
 
 _SEEN: dict[type[facts.HostFact], Seen] = {
     facts.HostAnswering: "answering",
@@ -26,6 +30,7 @@ async def status() -> Ending:
     """What is going on, what is owed, what ended last."""
     async with client_.connected() as client:
         found = await client_.summaries(client)
+        rejected = await _rejected(client)
         now, warning = client.clock.now(), client.warning
     going = [one for one in found if view.is_open(one)]
     ended = sorted((one for one in found if not view.is_open(one)), key=lambda one: one.ended_at or 0.0)
@@ -33,10 +38,22 @@ async def status() -> Ending:
         "going": _documents(going),
         "owed": [{"pool": one.pool, "run": one.run, **owed.model_dump()} for one in found for owed in one.owed],
         "last": ended[-1].model_dump(mode="json") if ended else None,
+        "rejected": [_document(one) for one in rejected],
     }
     document["warning"] = warning
-    shown = (*view.warned(warning), view.status(found, now))
+    shown = (*view.warned(warning), view.status(found, now), *view.rejected(rejected, now))
     return Ending(document, shown, Exit.DONE, view.overview(found, now))
+
+
+async def _rejected(client: Client) -> list[wire.Recorded]:
+    """The messages that were rejected lately, the newest last."""
+    since = client.clock.now() - REJECTED_FOR
+    found = await client_.recorded(client, [facts.MessageRejected.subject])
+    return [one for one in found if one.at >= since][-MOST_REJECTED:]
+
+
+def _document(one: wire.Recorded) -> dict[str, object]:
+    return {"at": one.at, **one.fact.model_dump(mode="json")}
 
 
 async def runs(limit: int) -> Ending:
@@ -62,12 +79,17 @@ async def journal(prefix: str) -> Ending:
     """Every fact of a run, in order."""
     async with client_.connected() as client:
         pool, run = await client_.find_run(client, prefix)
-        recorded, documents = [], []
+        recorded, documents, unreadable = [], [], list[str]()
         async for stored in client.bus.read([wire.run_filter(pool, run)]):
-            recorded.append(wire.read_fact(stored))
+            try:
+                recorded.append(wire.read_fact(stored))
+            except Unreadable as error:
+                unreadable.append(f"The fact at {stored.seq} cannot be read: {error.because}")
+                continue
             documents.append(watching.fact_document(stored, json.loads(stored.data)))
-    document: dict[str, object] = {"pool": pool, "run": run, "facts": documents}
-    return Ending(document, (view.journal(recorded),), Exit.DONE, f"Run {run} has {len(recorded)} facts.")
+    document: dict[str, object] = {"pool": pool, "run": run, "facts": documents, "unreadable": unreadable}
+    shown = (*(line for told in unreadable for line in view.warned(told)), view.journal(recorded))
+    return Ending(document, shown, Exit.DONE, f"Run {run} has {len(recorded)} facts.")
 
 
 async def why(pool: str) -> Ending:

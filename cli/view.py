@@ -77,6 +77,19 @@ def status(summaries: Sequence[RunSummary], now: float) -> RenderableType:
     return Group(*parts)
 
 
+def rejected(found: Sequence[Recorded], now: float) -> tuple[Text, ...]:
+    """Messages that nobody could read or use: by whom, when, and why."""
+    return tuple(
+        Text(
+            f"  A message on {plain(one.fact.rejected_subject)} was rejected by the {plain(one.fact.service)}"
+            f" {span_words(now - one.at)} ago: {plain(one.fact.because)}",
+            style="red",
+        )
+        for one in found
+        if isinstance(one.fact, facts.MessageRejected)
+    )
+
+
 def _headline(summary: RunSummary) -> Text:
     text = Text("  ")
     text.append(summary.run, style="bold")

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 from services.planner import asks
-from shared.bus import port, wire
+from shared.bus import poison, port, wire
 from shared.domain import book as books
 from shared.domain import facts
 from shared.domain.errors import Unreadable
@@ -49,11 +49,11 @@ class Journal:
         begin = await bus.last_seq()
         open_runs: dict[str, str] = {}
         async for stored in bus.read((wire.LIFECYCLE,)):
-            _, _, _, pool, run, _, name = stored.subject.split(".")
-            if name == "run_requested":
-                open_runs[pool] = run
-            elif name == "run_ended" and open_runs.get(pool) == run:
-                del open_runs[pool]
+            fact = _read(stored)
+            if isinstance(fact, facts.RunRequested):
+                open_runs[fact.pool] = fact.run
+            elif isinstance(fact, facts.RunEnded) and open_runs.get(fact.pool) == fact.run:
+                del open_runs[fact.pool]
         filters = [*KEPT, *(wire.run_filter(pool, run) for pool, run in open_runs.items()), "rota.fact.plan.>"]
         kept = [stored async for stored in _upto(bus.read(filters), begin)]
         seen = bus.read((wire.HOSTS_SEEN, wire.POOLS_SEEN), last_per_subject=True)
@@ -119,10 +119,17 @@ class Journal:
             service="planner",
             excerpt=stored.data[:200].decode(errors="replace"),
         )
-        id = f"rejected.{wire.FACTS_STREAM}.{stored.seq}"
-        await self._context.bus.append(
-            wire.fact_message(fact, source=self._context.name, at=self._context.clock.now(), id=id), id=id
-        )
+        await poison.tell(self._context.bus, fact, source=self._context.name, at=self._context.clock.now())
+
+
+def _read(stored: port.Stored) -> facts.Fact | None:
+    """A fact that begins or ends a run; None for others, and for what cannot be read: a forgery ends no run."""
+    if not stored.subject.endswith((".run_requested", ".run_ended")):
+        return None
+    try:
+        return wire.read_fact(stored).fact
+    except Unreadable:
+        return None
 
 
 async def _upto(stored_facts: AsyncIterator[port.Stored], seq: int) -> AsyncIterator[port.Stored]:

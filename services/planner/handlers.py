@@ -6,6 +6,7 @@ It holds no XAPI credentials and remembers nothing that the journal does not say
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 from services.planner import carrying, orders, projection
@@ -67,7 +68,10 @@ class Planner:
                 continue
             book = books.Book(pool)
             async for stored in self._context.bus.read((wire.run_filter(pool, run),)):
-                recorded = wire.read_fact(stored)
+                try:
+                    recorded = wire.read_fact(stored)
+                except Unreadable:
+                    continue
                 book = books.fold(book, recorded.fact, seq=stored.seq, at=recorded.at)
             if book.run is not None and not book.run.open:
                 said = projection.summary(book, book.run, "")
@@ -179,8 +183,9 @@ class Planner:
     async def _answered(self, pool: str, said: tuple[facts.RunFact, ...], given: orders.Given) -> bool:
         """After an unknown outcome: whether the journal has this order's answer after all."""
         async for stored in self._context.bus.read((wire.run_filter(pool, said[0].run),)):
-            if given.order.encode() in stored.data and wire.read_fact(stored).fact == said[0]:
-                return True
+            with contextlib.suppress(Unreadable):
+                if given.order.encode() in stored.data and wire.read_fact(stored).fact == said[0]:
+                    return True
         return False
 
     async def _ask_forecast(self, command: commands.PlanPool, given: orders.Given) -> None:

@@ -13,12 +13,16 @@ from shared.domain.run import Run, StepState, Turn
 
 
 def next_of(run: Run) -> facts.ForecastTurn | None:
-    """The first turn of the forecast that has not begun and is not left out, or None."""
+    """The first turn of the forecast that has not begun and is not left out, or None. Whoever is master now is first,
+    whoever was when the run was planned: a member newer than its master does not join again."""
     begun = {*run.turns, *(turn.id for turn in run.closed)}
-    for planned in run.forecast.turns if run.forecast else ():
-        if planned.turn not in begun and planned.host.uuid not in run.skipped:
-            return planned
-    return None
+    master = run.master.uuid if run.master else ""
+    left = [
+        planned.model_copy(update={"master": planned.host.uuid == master}) if master else planned
+        for planned in (run.forecast.turns if run.forecast else ())
+        if planned.turn not in begun and planned.host.uuid not in run.skipped
+    ]
+    return next((planned for planned in left if planned.master), left[0] if left else None)
 
 
 def coming(run: Run) -> tuple[str, ...]:

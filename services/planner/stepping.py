@@ -99,9 +99,12 @@ def _ordered(run: Run, book: Book, step: Step, now: float, ids: dict[str, str]) 
 
 def _complete(run: Run, step: Step, now: float) -> acts.Act:
     """A reboot's order carries what was noted of the host immediately before; a way home begins where the VM went,
-    which may be elsewhere than was planned; guests are watched from now; a last message says how it ended."""
+    which may be elsewhere than was planned; guests are watched from now; a last message says how it ended; nothing is
+    installed above the versions of whoever is master now."""
     if isinstance(step.act, acts.PostMessage) and step.act.about == "ended":
         return replace(step.act, text=posting.ending(run))
+    if isinstance(step.act, (acts.InstallUpdates, acts.ReadHost)) and run.master is not None:
+        return replace(step.act, ceiling=None if step.act.host.uuid == run.master.uuid else run.master)
     if isinstance(step.act, acts.WatchGuests):
         return replace(step.act, since=now)
     if isinstance(step.act, acts.MigrateVM) and step.act.purpose == "home":

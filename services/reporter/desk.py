@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from services.reporter import spoken
 from shared import service
-from shared.bus import port, wire
+from shared.bus import poison, port, wire
 from shared.domain import facts
 from shared.domain.errors import Unreadable
 
@@ -150,9 +150,7 @@ class Desk:
                     service="reporter",
                     excerpt=self._hide(spoken.clean(message.data[:1000].decode("utf-8", "replace"), 1000)),
                 )
-                id = f"rejected-reporter-{seq}"
-                told = wire.fact_message(fact, source="reporter", at=self._context.clock.now(), id=id)
-                await self._context.bus.append(told, id=id)
+                await poison.tell(self._context.bus, fact, source="reporter", at=self._context.clock.now())
             await delivery.term(because[:200])
 
 

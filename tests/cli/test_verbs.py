@@ -7,12 +7,13 @@ import json
 import re
 import signal
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from shared.bus import wire
+from shared.bus import port, wire
 from shared.domain import acts, commands, facts, names
 from shared.domain.policy import Policy
 from shared.domain.summary import Held, OwedLine
@@ -268,3 +269,23 @@ async def test_why_says_since_when_and_until_when_and_counts_down(ground: Ground
     assert re.search(r"t01-s008 .* since .*, until \d\d:\d\d:\d\d at the latest \((in \d+|.* ago)", said)
     assert re.search(r"Held for .*, since \d\d:\d\d:\d\d, until somebody says how it goes on", said)
     assert "Who can help: its owner." in said
+
+
+async def test_what_was_rejected_is_shown_and_an_unreadable_journal_is_read_on(ground: Ground, rota: Rota) -> None:
+    """`rota` alone names the service, the subject and the cause; `rota journal` says which fact it left out."""
+    await ground.publish(story.summary())
+    await ground.write(*list(story.run_facts())[:3])
+    subject = f"rota.fact.run.{story.POOL}.{story.RUN}.run.run_ended"
+    seq = await ground.bus.append(port.Message(subject, b"{}"), id="bad")
+    rejected = facts.MessageRejected(rejected_subject=subject, seq=seq, because="It is no fact.", service="planner")
+    message = wire.fact_message(rejected, source="planner", at=time.time() - 60, id="rejected")
+    await ground.bus.append(message, id="rejected")
+
+    shown = " ".join((await rota()).out.split())
+    assert f"A message on {subject} was rejected by the planner" in shown
+    assert "It is no fact." in shown
+    assert (await rota("--json")).document["rejected"][0]["seq"] == seq
+    journal = await rota("journal", story.RUN, "--json")
+    assert journal.code == 0
+    assert len(journal.document["facts"]) == 3
+    assert journal.document["unreadable"][0].startswith(f"The fact at {seq} cannot be read")

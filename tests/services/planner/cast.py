@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from shared import settings
 from shared.bus import memory, port, wire
 from shared.clock import Clock
 from shared.domain import acts, commands, facts, names
+from shared.domain.errors import Unreadable
 from shared.domain.model import PoolSnapshot
 from shared.service import Context
 from tests.services.planner.play import Play
@@ -66,7 +68,8 @@ class Cast:
         async with asyncio.timeout(within), self.bus.follow(["rota.fact.>"], after=0) as stored_facts:
             async for stored in stored_facts:
                 if stored.subject.endswith(f".{name}"):
-                    return wire.read_fact(stored).fact
+                    with contextlib.suppress(Unreadable):
+                        return wire.read_fact(stored).fact
         raise AssertionError(name)
 
     async def journal(self) -> list[facts.Fact]:

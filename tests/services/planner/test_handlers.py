@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
 
 from services.planner.following import Journal
 from shared.bus import port, wire
@@ -197,3 +199,67 @@ async def test_how_long_a_host_took_to_boot_outlives_its_run_and_every_planner()
 
     assert set(journal.book("lab").boots) == {"host-athos", "host-porthos"}
     assert journal.book("lab").open is None
+
+
+BODY: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": "x",
+    "source": "rota/planner",
+    "type": "rota.run.run_ended",
+    "time": "2026-11-26T00:00:00+00:00",
+    "data": {"pool": "lab", "run": "", "outcome": "failed", "sentence": "Forged."},
+}
+BAD: tuple[tuple[str, Any, str], ...] = (
+    ("not JSON", b"{", "is not JSON"),
+    ("no object", [], "is not a JSON object"),
+    ("a later version of the envelope", {**BODY, "specversion": "2.0"}, "is not a fact this version of Rota knows"),
+    ("a fact of a later version", {**BODY, "type": "rota.run.run_moved"}, "is a newer Rota on this bus?"),
+    ("fields missing", {**BODY, "data": {"pool": "lab"}}, "cannot be read: run: Field required"),
+    ("no time", {**BODY, "time": "noon", "data": {**BODY["data"], "run": "r1"}}, "has no usable time"),
+    ("too large", b"x" * (wire.LARGEST + 1), "at most 900000 are read"),
+    ("for another run", {**BODY, "data": {**BODY["data"], "run": "r1"}}, "was put on a wrong subject"),
+)
+
+
+async def test_facts_that_nobody_can_read_are_each_told_once_and_stop_nothing() -> None:
+    """In the middle of a run, on its own subjects, met by two planners and by one that comes later; facts of attempts
+    long past, told again and backwards, change nothing. The run ends as it would have."""
+    cast = Cast(Play(SMALL))
+    async with cast.going(planners=2):
+        run = await cast.order(commands.StartRun(pool="lab"))
+        await cast.until("turn_planned")
+        subject = f"rota.fact.run.lab.{run}.run.run_ended"
+        for name, body, _ in BAD:
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            await cast.bus.append(port.Message(subject, data), id=name)
+        stored = [one async for one in cast.bus.read((wire.run_filter("lab", run),))]
+        old = [one for one in stored if b"step_succeeded" in one.data or b"step_failed" in one.data]
+        for number, one in enumerate(reversed(old)):
+            await cast.bus.append(port.Message(one.subject, one.data), id=f"again-{number}")
+        ended = await cast.until("run_ended", within=30)
+    later = Journal(cast.context("later"), lambda pool: None)
+    await later.read()
+
+    told = [wire.read_fact(stored).fact for stored in cast.server.facts(facts.MessageRejected.subject)]
+    because = [fact.because for fact in told if isinstance(fact, facts.MessageRejected)]
+    assert isinstance(ended, facts.RunEnded)
+    assert (ended.outcome, rebooted(cast)) == ("succeeded", ["athos", "porthos"])
+    assert len(because) == len(BAD)
+    assert all(any(words in said for said in because) for _, _, words in BAD)
+
+
+async def test_a_forged_end_ends_no_run_for_a_planner_that_starts() -> None:
+    """Only a fact that can be read ends a run; what lies on its subject does not, and is told."""
+    cast = Cast(Play(SMALL).start())
+    requested, at = cast.play.journal[0]
+    assert isinstance(requested, facts.RunRequested)
+    await cast.bus.append(wire.fact_message(requested, source="planner", at=at, id="1"), id="1")
+    await cast.bus.append(port.Message(f"rota.fact.run.lab.{requested.run}.run.run_ended", b"{}"), id="2")
+
+    journal = Journal(cast.context("planner"), lambda pool: None)
+    await journal.read()
+
+    open_run = journal.book("lab").open
+    assert open_run is not None
+    assert open_run.id == requested.run
+    assert len(cast.server.facts(facts.MessageRejected.subject)) == 1

@@ -190,6 +190,25 @@ def test_another_master_holds_the_run_once() -> None:
     assert play.play().run.outcome == "succeeded_with_warnings"
 
 
+def test_whoever_is_master_now_is_the_ceiling_and_has_the_next_turn() -> None:
+    """aramis is made master while athos is updated: its turn comes before that of porthos, which was planned first, and
+    porthos is not installed above it; nor would athos have been."""
+    play = Play(pool()).start()
+    while "turn_planned" not in play.names():
+        play.step()
+    master = Named("host-aramis", "aramis")
+    play.say(facts.MasterChanged(pool="lab", seen_at=play.now, host=master, address="127.0.0.6"))
+    play.play()
+    play.world = replace(play.world, master=master.uuid)
+    play.order(commands.ResumeRun(pool="lab", run=play.run.id), given())
+    play.play()
+
+    ceilings = [(act.host.name, act.ceiling) for act in play.done if isinstance(act, acts.InstallUpdates)]
+    assert ceilings == [("athos", master), ("aramis", None), ("porthos", master)]
+    assert [act.ceiling for act in play.done if isinstance(act, acts.ReadHost)] == [master, None, master]
+    assert [fact.master for fact, _ in play.journal if isinstance(fact, facts.TurnBegun)] == [True, True, False]
+
+
 def test_a_vm_that_may_not_go_home_to_an_older_host_is_named_before_and_after() -> None:
     """Cancelled while the second host is emptied onto the first, which is updated: the pool refuses the way home."""
 
