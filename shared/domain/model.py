@@ -214,8 +214,29 @@ class PoolSettings:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
+class _Index:
+    """Hosts by uuid and the VMs on each, in the order of the snapshot."""
+
+    __slots__ = ("hosts", "resident")
+
+    def __init__(self, hosts: tuple[Host, ...], vms: tuple[VM, ...]) -> None:
+        self.hosts = {host.uuid: host for host in reversed(hosts)}
+        on: dict[str, list[VM]] = {}
+        for vm in vms:
+            if vm.host is not None:
+                on.setdefault(vm.host, []).append(vm)
+        self.resident = {host: tuple(there) for host, there in on.items()}
+
+
+class _Indexed:
+    """Room for an index beside the fields of a value: made when it is first asked, no part of what the value is."""
+
+    __slots__ = ("_index",)
+    _index: _Index
+
+
 @dataclass(frozen=True, slots=True)
-class PoolSnapshot:
+class PoolSnapshot(_Indexed):
     """One consistent reading of a pool. `taken_at` is pool time. `rota_vms` are the VMs that Rota and its bus run in,
     `needed_vms` those that they need, by uuid: none of them is ever stopped."""
 
@@ -233,7 +254,7 @@ class PoolSnapshot:
 
     def host(self, uuid: str) -> Host | None:
         """The host with this uuid, or None."""
-        return next((host for host in self.hosts if host.uuid == uuid), None)
+        return self._indexed().hosts.get(uuid)
 
     def named(self, uuid: str) -> Named:
         """A host's uuid and name together; its uuid twice where it is not known."""
@@ -242,12 +263,19 @@ class PoolSnapshot:
 
     def resident(self, host: str) -> tuple[VM, ...]:
         """The running and paused VMs on a host, in the order of the snapshot."""
-        return tuple(vm for vm in self.vms if vm.host == host)
+        return self._indexed().resident.get(host, ())
 
     def free(self, host: Host) -> int:
         """Bytes free for VMs as XAPI counts: total less overhead less every resident VM's footprint."""
         taken = sum(vm.footprint for vm in self.resident(host.uuid))
         return max(0, host.memory_total - host.memory_overhead - taken)
+
+    def _indexed(self) -> _Index:
+        try:
+            return self._index
+        except AttributeError:
+            object.__setattr__(self, "_index", _Index(self.hosts, self.vms))
+            return self._index
 
     def sr_name(self, uuid: str) -> str:
         """An SR's name, or its uuid where it is not known."""

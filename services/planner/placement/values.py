@@ -1,0 +1,64 @@
+"""What is asked of a placement, and what it answers. Pure values; sizes are bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from shared.domain.model import VM, Host
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A VM and the host it goes to; `memory` in bytes, overhead included. `source` is the host it makes room on, None
+    where it leaves the host that is emptied."""
+
+    vm: VM
+    to: Host
+    memory: int
+    source: Host | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """A VM with no place. `missing` bytes on the roomiest host that could take it but for memory; 0 when no host
+    could, and `because` says why."""
+
+    vm: VM
+    missing: int
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The moves of the VMs that leave, largest first, and the VMs that found no place. `rooms` are moves of VMs on the
+    receiving hosts that make room for them; `after` says for a VM (uuid) which VMs must have left the host it goes to
+    before it starts. Whatever order keeps to that, every move fits at the moment it starts."""
+
+    moves: tuple[Move, ...] = ()
+    short: tuple[Short, ...] = ()
+    rooms: tuple[Move, ...] = ()
+    after: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What else holds while a host is emptied: hosts that may not be entered, hosts that run the new versions already
+    whatever the snapshot says, bytes promised on hosts, hosts that a VM should rather not go to (it failed to before),
+    and whether guests may be squeezed.
+
+    `coming` are the hosts that will be emptied later: none is entered if another host can take the VM, and what is
+    `newest` never goes there. `may_make_room` says which VMs of other hosts may be moved to make room (None: none)."""
+
+    closed: frozenset[str] = frozenset()
+    newest: frozenset[str] = frozenset()
+    promised: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    avoid: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    squeeze: bool = False
+    soon: frozenset[str] = frozenset()
+    coming: frozenset[str] = frozenset()
+    may_make_room: Callable[[VM], bool] | None = None
+
+
+Need = Callable[[VM], int]
