@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from services.planner import forecasting
+from services.planner import fitting, forecasting
 from shared.domain import acts, commands, facts
+from shared.domain.history import History
 from shared.domain.model import PoolSnapshot
 from shared.domain.names import step_id
 from shared.domain.policy import Policy
@@ -80,15 +81,21 @@ def _evolve(ask: Ask, fact: facts.Fact, at: float) -> Ask:
     return ask
 
 
-def advance(ask: Ask, now: float, snapshots: Mapping[str, PoolSnapshot]) -> Next:
-    """What should be outstanding for an ask at pool time `now`."""
+def advance(
+    ask: Ask,
+    now: float,
+    snapshots: Mapping[str, PoolSnapshot],
+    history: History = History(),  # noqa: B008 - a frozen value
+    opening: fitting.Opening | None = None,
+) -> Next:
+    """What should be outstanding for an ask at pool time `now`, on a pool with this history and window."""
     if ask.failed:
         return _failed(ask, ask.failed)
     if ask.snapshot:
         snapshot = snapshots.get(ask.snapshot)
         if snapshot is None:
             return Next(wants=ask.snapshot)
-        forecast = forecasting.forecast(snapshot, ask.policy)
+        forecast = forecasting.forecast(snapshot, ask.policy, history, opening)
         made = facts.ForecastMade(
             pool=ask.pool,
             run=ask.request,

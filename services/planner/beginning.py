@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import claims, forecasting, gates, passing, posting, preparing
+from services.planner import claims, fitting, forecasting, gates, passing, posting, preparing
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts
 from shared.domain.model import PoolSnapshot
@@ -39,7 +39,8 @@ def plan(view: View) -> Said | None:
     claimed = claims.foreign(snapshot, ours)
     if claimed is not None:
         return Said((ended(view, "refused", claimed.sentence, blockers=(claimed,)),), sentence=claimed.sentence)
-    shown = forecasting.forecast(snapshot, view.run.policy)
+    opening = fitting.Opening(view.run.policy.window, view.run.window, view.now) if view.run.window else None
+    shown = forecasting.forecast(snapshot, view.run.policy, view.book.history, opening)
     if passing.may_pass(shown.blockers) and view.now < view.run.requested_at + passing.WITHIN_THE_FIRST:
         return passing.looked_at_again(view, view.run.turns[PREPARATION], survey, shown.sentence)
     if shown.blockers:

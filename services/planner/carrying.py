@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from pydantic import TypeAdapter, ValidationError
 
-from services.planner import advance, asks, projection
+from services.planner import advance, asks, fitting, projection
 from services.planner.following import Journal
 from shared.bus import port, wire
 from shared.domain import commands, facts, messages
@@ -57,6 +57,7 @@ class Carrier:
         self._snapshots = Snapshots()
         self._sent: dict[str, tuple[float, int]] = {}
         self._told: tuple[str, str] | None = None
+        self._ends: projection.Ends | None = None
 
     def ring(self) -> None:
         """Something was folded: decide anew."""
@@ -133,7 +134,8 @@ class Carrier:
 
     async def _tell(self, book: Book, run: Run, sentence: str) -> None:
         """Write the run's summary for clients, if it says something new; an older one never replaces a newer."""
-        said = projection.summary(book, run, sentence)
+        self._ends = projection.ends(book, run, self._context.clock.now(), self._ends)
+        said = projection.summary(book, run, sentence, self._ends)
         text = said.model_copy(update={"seq": 0}).model_dump_json()
         if self._told == (run.id, text):
             return
@@ -206,7 +208,9 @@ class Forecaster:
         return min([*due, RESEND_LATER if asks else IDLE])
 
     async def _advance(self, ask: asks.Ask) -> None:
-        following = asks.advance(ask, self._context.clock.now(), self._snapshots)
+        now = self._context.clock.now()
+        history = self._journal.book(ask.pool).history
+        following = asks.advance(ask, now, self._snapshots, history, self._opening(ask, now))
         if following.wants:
             snapshot = await load_snapshot(self._context, following.wants)
             if snapshot is not None:
@@ -222,6 +226,12 @@ class Forecaster:
                 await self._context.bus.send_order(wire.step_message(following.order))
             except port.OutcomeUnknown:
                 self._bell.set()
+
+    def _opening(self, ask: asks.Ask, now: float) -> fitting.Opening | None:
+        """The window of the policy that was asked with, or None."""
+        name = ask.policy.window
+        known = self._context.settings.window.get(name) if name else None
+        return fitting.Opening(name, known, now) if known else None
 
     async def _append(self, fact: facts.Fact, id: str) -> None:
         message = wire.fact_message(fact, source="planner", at=self._context.clock.now(), id=id)

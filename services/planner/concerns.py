@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from services.planner import backups, placement, versions
+from services.planner import backups, placement, timing, versions
 from shared.domain.model import VM, Host, PoolSnapshot
 from shared.domain.policy import Policy
 
@@ -32,13 +32,15 @@ def warnings(snapshot: PoolSnapshot, turns: Sequence[Host]) -> Iterator[str]:
     )
 
 
-def notes(snapshot: PoolSnapshot, policy: Policy, turns: Sequence[Host]) -> Iterator[str]:
-    """What will happen and nobody need mend: what is refused meanwhile, members that will join, backups that are waited
-    for."""
+def notes(
+    snapshot: PoolSnapshot, policy: Policy, turns: Sequence[Host], times: timing.Times | None = None
+) -> Iterator[str]:
+    """What will happen and nobody need mend: what is refused meanwhile and from when to when, members that will join,
+    backups that are waited for."""
     if turns and policy.updates and versions.flag_will_be_set(snapshot):
         yield (
-            "From the first host's reboot until the last host is updated this pool refuses snapshots, and so backups,"
-            " because its hosts run different versions of XAPI meanwhile."
+            f"From the first host's reboot until the last host is updated{_when(times)} this pool refuses snapshots,"
+            " and so backups, because its hosts run different versions of XAPI meanwhile."
         )
     for host in snapshot.hosts:
         if host.ahead:
@@ -50,6 +52,13 @@ def notes(snapshot: PoolSnapshot, policy: Policy, turns: Sequence[Host]) -> Iter
     for host in turns:
         if sentence := backups.waiting_for(snapshot, host.named):
             yield backups.until(sentence, policy.backup_minutes)
+
+
+def _when(times: timing.Times | None) -> str:
+    """Between which minutes of the run versions differ, upper end."""
+    if times is None or times.differ_from is None or times.differ_until is None:
+        return ""
+    return f" (from minute {times.differ_from // 60:.0f} of the run to minute {-(-times.differ_until // 60):.0f})"
 
 
 def second_opinion(snapshot: PoolSnapshot, host: Host, placed: Sequence[VM]) -> Iterator[str]:

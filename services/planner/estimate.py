@@ -1,20 +1,136 @@
-"""How long a turn will take, in seconds of pool time. Pure."""
+"""How long a run will take, in seconds of pool time, as a range: what is expected, and the upper end. Pure.
+
+Of a pool with a history its own figures count; else the defaults below. Both ends come from one rehearsal of the
+schedule each, the upper with what took longest so far and some more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from services.planner import placement
+from services.planner import canaries, placement, selection
+from services.planner.rehearsal import Leg, Move, Rehearsal, Terms, play
+from shared.domain import facts
+from shared.domain.history import History, longest, typical
+from shared.domain.model import PoolSnapshot
+from shared.domain.names import Named
+from shared.domain.policy import Policy
+
+PREPARE_SECONDS = 10.0
+"""Until the first turn begins: the pool is claimed, HA and the like switched off, its database kept."""
 
 SURVEY_SECONDS = 20.0
-MIGRATION_BYTES_PER_SECOND = 400 * 1024**2
+MIGRATION_BYTES_PER_SECOND = 270 * 1024**2
+MOVE_SECONDS = 2.0
 INSTALL_SECONDS = 300.0
 REBOOT_SECONDS = 420.0
-"""Defaults of the estimate until a pool has a history: three migrations share a 10 Gbit link at some hundred MB/s each
-(experience values of field reports), a package step of five minutes, seven from reboot to back."""
+CHECK_SECONDS = 10.0
+RESTORE_SECONDS = 10.0
+"""Defaults of the estimate until a pool has a history (experience values of field reports): one migration carries some
+270 MB/s on a 10 Gbit link, where a host can serve three at that rate; a package step of five minutes, seven from reboot
+to back; small change for the survey, each move's begin and end, the gate, and putting back."""
+
+UPPER = 1.5
+"""The upper end where nothing is known, as a share of the default: what took longest in the field beside the usual."""
+
+SOME_MORE = 1.25
+"""The upper end where a history is known: the longest so far, and a quarter more, for the next update is another."""
+
+TOOLSTACK_SECONDS = 30.0
+"""A restart of a toolstack, until it answers and is checked."""
 
 
-def of_turn(moves: Sequence[placement.Move], *, installs: bool) -> float:
-    """Seconds of pool time of one turn: its moves there and back, the install where there is one, the reboot."""
-    there_and_back = 2 * sum(move.memory for move in moves) / MIGRATION_BYTES_PER_SECOND
-    return round(SURVEY_SECONDS + there_and_back + (INSTALL_SECONDS if installs else 0.0) + REBOOT_SECONDS, 1)
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What things take on a pool; `upper` the upper end of each."""
+
+    history: History
+    upper: bool = False
+
+    def install(self, host: str) -> float:
+        """Seconds of an installation on a host."""
+        return self._of(self.history.installs, host, INSTALL_SECONDS)
+
+    def boot(self, host: str) -> float:
+        """Seconds from a reboot's order until a host is back."""
+        return self._of(self.history.boots, host, REBOOT_SECONDS)
+
+    def move(self, memory: int) -> float:
+        """Seconds of a migration of so many bytes."""
+        return MOVE_SECONDS + memory / self._rate()
+
+    def small(self, seconds: float) -> float:
+        """What has no history of its own."""
+        return seconds * UPPER if self.upper else seconds
+
+    def _of(self, known: Mapping[str, tuple[float, ...]], host: str, default: float) -> float:
+        if self.upper:
+            most = longest(known, host)
+            return default * UPPER if most is None else most * SOME_MORE
+        usual = typical(known, host)
+        return default if usual is None else usual
+
+    def _rate(self) -> float:
+        rates = self.history.rates
+        if self.upper:
+            return min(rates) / SOME_MORE if rates else MIGRATION_BYTES_PER_SECOND / UPPER
+        return statistics.median(rates) if rates else MIGRATION_BYTES_PER_SECOND
+
+
+def leg(turn: facts.ForecastTurn, policy: Policy, pace: Pace, *, first: bool) -> Leg:
+    """A turn of the forecast as the rehearsal plays it; `first` of the run's first host."""
+    host = turn.host.uuid
+    reboots = turn.reboots
+    away = tuple(
+        Move(move.vm.uuid, host, move.to.uuid, move.memory, pace.move(move.memory)) for move in turn.moves if reboots
+    )
+    soak = max(canaries.SHORTEST, policy.soak_minutes) * 60.0 if policy.soak_minutes > 0 else 0.0
+    soaks = first and policy.updates and reboots and bool(away) and soak > 0 and policy.canaries > 0
+    watched = sorted(away, key=lambda move: move.memory)[: policy.canaries] if soaks else []
+    home = [Move(move.vm, move.to, host, move.memory, move.seconds) for move in away if move not in watched]
+    home[:0] = [Move(move.vm, move.to, host, move.memory, move.seconds) for move in watched]
+    return Leg(
+        turn=turn.turn,
+        host=host,
+        master=turn.master,
+        look=pace.small(SURVEY_SECONDS),
+        away=away,
+        install=pace.install(host) if policy.updates and turn.updates else 0.0,
+        boot=pace.boot(host) if reboots else 0.0,
+        check=pace.small(CHECK_SECONDS if reboots else TOOLSTACK_SECONDS),
+        soak=soak if soaks else 0.0,
+        canaries=len(watched),
+        home=tuple(home),
+    )
+
+
+def of_forecast(
+    snapshot: PoolSnapshot, turns: Sequence[facts.ForecastTurn], policy: Policy, terms: Terms, pace: Pace
+) -> Rehearsal:
+    """The whole run played through, from its beginning to the last VM's way home."""
+    legs = [leg(turn, policy, pace, first=number == 0) for number, turn in enumerate(turns)]
+    used: Counter[str] = Counter()
+    for vm in snapshot.vms:
+        if vm.host is not None:
+            used[vm.host] += placement.comfortable(vm)
+    usable = {
+        host.uuid: host.memory_total - host.memory_overhead for host in snapshot.hosts if host.live and host.enabled
+    }
+    for host in usable:
+        used.setdefault(host, 0)
+    return play(legs, terms, begins=pace.small(PREPARE_SECONDS), used=used, usable=usable)
+
+
+def terms_of(hosts: Sequence[Named], policy: Policy, max_away: int, empty_ahead: int) -> Terms:
+    """The limits of a run, as the rehearsal keeps them; `hosts` are those that have a turn."""
+    named = {host.uuid: host for host in hosts}
+    return Terms(
+        max_away=max_away,
+        empty_ahead=empty_ahead,
+        per_source=policy.migrations_per_source,
+        per_destination=policy.migrations_per_destination,
+        conflicts=lambda one, other: bool(selection.conflicts(named[one], (named[other],), policy)),
+    )

@@ -22,9 +22,11 @@ KEPT = (
     "rota.fact.run.*.*.*.setting_owed",
     "rota.fact.run.*.*.*.setting_paid",
     "rota.fact.run.*.*.*.wait_over",
+    "rota.fact.run.*.*.*.turn_ended",
     "rota.fact.run.*.*.run.run_ended",
 )
-"""What counts of runs that are over: what they owe, how long their hosts took to boot, and that they are over."""
+"""What counts of runs that are over: what they owe, how long their hosts took to boot and their turns took, and
+that they are over."""
 FOLLOWED = ("rota.fact.run.>", "rota.fact.step.>", "rota.fact.plan.>", wire.HOSTS_SEEN, wire.POOLS_SEEN)
 
 

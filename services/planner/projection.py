@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from services.planner import patience
+from services.planner import patience, remaining
 from shared.domain import acts, facts
 from shared.domain.book import Book
 from shared.domain.run import Run, RunState, Step, StepState, Turn
 from shared.domain.summary import Held, HostLine, Outstanding, OwedLine, RunSummary, Stage, State
 
+TOLD_FOR = 120.0
+"""Seconds of pool time for which an estimated end stands, where nothing of weight happens."""
 
-def summary(book: Book, run: Run, sentence: str) -> RunSummary:
-    """A run's summary at the book's sequence. `sentence` is what the last decision said."""
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """When a run is thought to end and at the latest, pool time; `told_at` and `mark` say of which state it is told."""
+
+    expected: float
+    latest: float
+    told_at: float
+    mark: tuple[object, ...]
+
+
+def ends(book: Book, run: Run, now: float, told: Ends | None) -> Ends | None:
+    """When a run is thought to end: what was `told` before, while it is fresh and the same parts of turns go on."""
+    mark = (run.id, run.state, run.cancel is not None, len(run.closed), *map(_mark, run.turns.values()))
+    if told is not None and told.mark == mark and now - told.told_at < TOLD_FOR:
+        return told
+    left = remaining.of(run, book.history, now)
+    return Ends(round(now + left.seconds), round(now + left.upper), now, mark) if left else None
+
+
+def _mark(turn: Turn) -> tuple[str, bool, int]:
+    """How far a turn is, but for its moves, which are many and small."""
+    return turn.id, turn.planned, sum(step.settled for step in turn.steps.values() if step.act.kind != "migrate_vm")
+
+
+def summary(book: Book, run: Run, sentence: str, ends: Ends | None = None) -> RunSummary:
+    """A run's summary at the book's sequence. `sentence` is what the last decision said, `ends` when it is thought to
+    end."""
     steps = [step for turn in run.turns.values() for step in turn.steps.values()]
     over = sum(turn.steps for turn in run.closed)
     done = sum(1 for step in steps if step.settled)
@@ -29,7 +58,8 @@ def summary(book: Book, run: Run, sentence: str) -> RunSummary:
         requested_at=run.requested_at,
         began_at=run.began_at or None,
         ended_at=run.ended_at or None,
-        estimated_end=run.began_at + run.forecast.seconds if run.began_at and run.forecast else None,
+        estimated_end=ends.expected if ends else None,
+        estimated_latest=ends.latest if ends else None,
         outcome=run.outcome,
         cancelling=run.cancel is not None,
         hosts=tuple(_hosts(run)),

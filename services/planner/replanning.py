@@ -27,7 +27,7 @@ def moves_again(
     """
     here = snapshot.host(host.uuid)
     if here is None:
-        return turn_plan.TurnPlan((), (), (), 0.0)
+        return turn_plan.TurnPlan((), (), ())
     moves = [(step, step.act) for step in turn.steps.values() if isinstance(step.act, acts.MigrateVM)]
     leaving = [(step, act) for step, act in moves if act.purpose == "empty"]
     covered = {act.vm.uuid for step, act in leaving if step.state is not StepState.SKIPPED}
@@ -45,11 +45,11 @@ def moves_again(
     homes = tuple(home for home in turn_plan.new_homes(snapshot, here, standing) if home.vm.uuid in waiting)
     stops = tuple(blockers.of_short(snapshot, here, one) for one in found.short)
     if stops:
-        return turn_plan.TurnPlan((), homes, stops, 0.0)
+        return turn_plan.TurnPlan((), homes, stops)
     returning = {act.vm.uuid for _, act in moves if act.purpose == "home"}
     network = policy.migration_network or snapshot.settings.migration_network
     given_up = {act.vm.uuid: step.id for step, act in leaving if step.state is StepState.SKIPPED}
-    return turn_plan.TurnPlan(_steps(turn, host, survey, found.moves, returning, given_up, network), homes, (), 0.0)
+    return turn_plan.TurnPlan(_steps(turn, host, survey, found.moves, returning, given_up, network), homes, ())
 
 
 def _promised(snapshot: PoolSnapshot, leaving: Sequence[Moving], standing: turn_plan.Standing) -> dict[str, int]:

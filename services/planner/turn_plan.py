@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from services.planner import blockers, estimate, gates, placement, selection
+from services.planner import blockers, gates, placement, selection
 from services.planner.beside import Beside
 from services.planner.turn_graph import Graph
 from shared.domain import facts
@@ -21,7 +21,6 @@ class TurnPlan:
     steps: tuple[facts.StepPlanned, ...]
     homes: tuple[facts.Home, ...]
     blockers: tuple[facts.Blocker, ...]
-    seconds: float
     idle: bool = False
 
 
@@ -43,13 +42,13 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
     here = snapshot.host(host.uuid)
     if here is None:
         gone = facts.Blocker(sentence=f"Host {host.name} is no longer in the pool; cancel the run.", host=host)
-        return TurnPlan((), (), (gone,), 0.0)
+        return TurnPlan((), (), (gone,))
     if not selection.has_turn(here, policy):
-        return TurnPlan((), (), (), 0.0, idle=True)
+        return TurnPlan((), (), (), idle=True)
     if selection.work(here, policy) == "toolstack" and not _in_the_way(snapshot, here, policy):
         steps = Graph(turn, snapshot, here, standing.homes, policy, standing.beside).toolstack_steps()
         steps = gates.around_turn(steps, turn, here.named, policy)
-        return TurnPlan(steps, (), (), estimate.of_turn((), installs=True))
+        return TurnPlan(steps, (), ())
     fresh = new_homes(snapshot, here, standing)
     known = {**standing.homes, **{home.vm.uuid: home for home in fresh}}
     found = _placed_home_aware(snapshot, here, known, standing, policy)
@@ -59,10 +58,10 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
         *(blockers.of_short(snapshot, here, one) for one in found.short),
     )
     if stops:
-        return TurnPlan((), fresh, stops, 0.0)
+        return TurnPlan((), fresh, stops)
     steps = Graph(turn, snapshot, here, known, policy, standing.beside, not standing.done).steps(found.moves)
     steps = gates.around_turn(steps, turn, here.named, policy)
-    return TurnPlan(steps, fresh, (), estimate.of_turn(found.moves, installs=policy.updates and bool(here.updates)))
+    return TurnPlan(steps, fresh, ())
 
 
 def _in_the_way(snapshot: PoolSnapshot, here: Host, policy: Policy) -> list[facts.Blocker]:

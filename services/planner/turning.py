@@ -11,17 +11,19 @@ from services.planner import (
     beside,
     cancelling,
     gates,
+    measuring,
     pacing,
     passing,
     patience,
     preparing,
+    remaining,
     replanning,
     stepping,
     turn_plan,
     windows,
 )
 from services.planner.view import Said, View
-from shared.domain import acts, facts
+from shared.domain import acts, evolve, facts
 from shared.domain.model import PoolSnapshot
 from shared.domain.names import Named
 from shared.domain.run import PREPARATION, RunState, Step, StepState, Turn
@@ -95,9 +97,18 @@ def _planned_turn(view: View, turn: Turn, host: Named, survey: Step, snapshot: P
         homes=plan.homes,
         differences=differences,
         changes=changes,
-        seconds=plan.seconds,
     )
+    planned = _with_estimate(view, turn, planned)
     return Said((planned,), sentence=f"The turn of {host.name} is planned: {len(plan.steps)} steps.")
+
+
+def _with_estimate(view: View, turn: Turn, planned: facts.TurnPlanned) -> facts.TurnPlanned:
+    """The same with what it and the rest of the run will take, as it looks now."""
+    left = remaining.of(evolve.evolve(view.run, planned, view.now), view.book.history, view.now)
+    if left is None:
+        return planned
+    seconds = round(left.turns.get(turn.id, 0.0) + view.now - turn.begun_at, 1)
+    return planned.model_copy(update={"seconds": seconds, "left": left.seconds, "left_upper": left.upper})
 
 
 def _others(view: View, turn: Turn) -> str:
@@ -187,6 +198,7 @@ def end_turns(view: View) -> Said | None:
             outcome=_outcome(view, turn, turn.host),
             sentence=back if turn.turned_back else done,
             warnings=warnings,
+            measured=measuring.of_turn(view.run, turn),
         )
         return Said((ended,), sentence=ended.sentence)
     return None

@@ -7,16 +7,10 @@ Pure.
 
 from __future__ import annotations
 
-from datetime import datetime
-from zoneinfo import ZoneInfo
-
-from services.planner import gates, pacing
+from services.planner import fitting, gates, pacing
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts, window
 from shared.domain.run import PREPARATION, RunState, StepState, Turn
-
-UPPER = 1.5
-"""The upper end of an estimate, as a share of it: what a turn took at most in the field beside what was expected."""
 
 
 def first_touch(view: View) -> Said | None:
@@ -37,11 +31,11 @@ def shut(view: View, planned: facts.ForecastTurn) -> Said | None:
 
 def _wait(view: View, planned: facts.ForecastTurn) -> Said | None:
     run = view.run
-    if run.window is None or window.fits(run.window, view.now, planned.seconds * UPPER):
+    if run.window is None or window.fits(run.window, view.now, fitting.upper(planned)):
         return None
-    opens = window.next_fit(run.window, view.now, planned.seconds * UPPER)
+    opens = window.next_fit(run.window, view.now, fitting.upper(planned))
     if opens is None:
-        minutes = round(planned.seconds * UPPER / 60)
+        minutes = round(fitting.upper(planned) / 60)
         because = (
             f"The turn of {planned.host.name} may take {minutes} min and fits into no opening of the window"
             f" {run.policy.window!r}; make the window longer, or cancel and start with --now."
@@ -52,15 +46,10 @@ def _wait(view: View, planned: facts.ForecastTurn) -> Said | None:
         return Said((held,), sentence=because)
     because = (
         f"Waiting for the window {run.policy.window!r}, which lets the turn of {planned.host.name} begin at"
-        f" {moment(opens, run.window.zone)}."
+        f" {fitting.moment(opens, run.window.zone)}."
     )
     waiting = facts.RunWaiting(**view.ids, until=opens, because=because, steps=_put_back(view))
     return Said((waiting,), sentence=because)
-
-
-def moment(at: float, zone: str) -> str:
-    """A moment of pool time as people of a zone say it."""
-    return f"{datetime.fromtimestamp(at, ZoneInfo(zone)):%a %d %b %Y %H:%M} ({zone})"
 
 
 def opened(view: View) -> Said | None:
@@ -69,7 +58,7 @@ def opened(view: View) -> Said | None:
     if run.state is not RunState.WAITING_FOR_WINDOW or run.window is None or run.cancel:
         return None
     planned = pacing.next_of(run)
-    seconds = planned.seconds * UPPER if planned else 0.0
+    seconds = fitting.upper(planned) if planned else 0.0
     if not window.fits(run.window, view.now, seconds):
         opens = window.next_fit(run.window, view.now, seconds)
         return Said(sentence=run.waiting, wake_at=opens) if opens else Said(sentence=run.waiting)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
-from shared.domain import evolve, facts
+from shared.domain import evolve, facts, history
 from shared.domain.acts import HostNoted
 from shared.domain.model import Versions
 from shared.domain.names import Named
@@ -44,7 +44,8 @@ class HostSeen:
 class Book:
     """A pool's page in the journal. `after` is the sequence of the last run fact folded: the guard of any decision
     made from this value. `seq` is the last fact of all, `ended` are the ids of runs that are over, `boots` how many
-    seconds each host's last boot took, by uuid, in this run or an earlier one."""
+    seconds each host's last boot took, by uuid, in this run or an earlier one,
+    `history` what the turns took that are over."""
 
     pool: str
     after: int = 0
@@ -56,6 +57,7 @@ class Book:
     boots: Mapping[str, float] = field(default_factory=dict)
     master: Named | None = None
     master_unreachable_since: float | None = None
+    history: history.History = field(default_factory=history.History)
 
     @property
     def open(self) -> Run | None:
@@ -88,6 +90,8 @@ def _run_fact(book: Book, fact: facts.RunFact, at: float) -> Book:
         book = replace(book, owed={name: owed for name, owed in book.owed.items() if name != fact.setting})
     if isinstance(fact, facts.WaitOver) and fact.host is not None and fact.seconds > 0:
         book = replace(book, boots={**book.boots, fact.host.uuid: fact.seconds})
+    if isinstance(fact, facts.TurnEnded):
+        book = replace(book, history=history.after(book.history, fact))
     if isinstance(fact, facts.RunEnded):
         book = replace(book, ended=book.ended | {fact.run})
     if book.run is None or book.run.id != fact.run:

@@ -86,7 +86,9 @@ class OwedLine(Value):
 
 
 class RunSummary(Value):
-    """A run as clients show it. `sentence` says what is being waited for, or how it ended."""
+    """A run as clients show it. `sentence` says what is being waited for, or how it ended. It is to end at about
+    `estimated_end`, at the latest at `estimated_latest`: told anew as it goes, and not told while it depends on
+    somebody."""
 
     pool: Token
     run: Token
@@ -101,6 +103,7 @@ class RunSummary(Value):
     began_at: float | None = None
     ended_at: float | None = None
     estimated_end: float | None = None
+    estimated_latest: float | None = None
     outcome: Outcome | None = None
     cancelling: bool = False
     hosts: tuple[HostLine, ...] = ()

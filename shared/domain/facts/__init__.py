@@ -26,14 +26,17 @@ from shared.domain.facts.forecast import Forecast as Forecast
 from shared.domain.facts.forecast import ForecastFailed as ForecastFailed
 from shared.domain.facts.forecast import ForecastMade as ForecastMade
 from shared.domain.facts.forecast import ForecastMove as ForecastMove
+from shared.domain.facts.forecast import ForecastPart as ForecastPart
 from shared.domain.facts.forecast import ForecastRequested as ForecastRequested
 from shared.domain.facts.forecast import ForecastStepOrdered as ForecastStepOrdered
 from shared.domain.facts.forecast import ForecastTurn as ForecastTurn
+from shared.domain.facts.forecast import HostLoad as HostLoad
 from shared.domain.facts.forecast import PlanFact as PlanFact
 from shared.domain.facts.parts import Blocker as Blocker
 from shared.domain.facts.parts import Debt as Debt
 from shared.domain.facts.parts import Details as Details
 from shared.domain.facts.parts import Home as Home
+from shared.domain.facts.parts import Measured as Measured
 from shared.domain.facts.parts import Need as Need
 from shared.domain.facts.parts import StepPlanned as StepPlanned
 from shared.domain.facts.root import Fact as Fact

@@ -3,7 +3,7 @@ guard."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from shared.domain.acts import Act
 from shared.domain.facts.parts import Blocker
@@ -14,15 +14,26 @@ from shared.domain.policy import Policy
 
 
 class ForecastMove(Value):
-    """A VM that leaves a host in its turn and comes back."""
+    """A VM that leaves a host in its turn and comes back. `times` are seconds from the run's beginning: it leaves from,
+    until; it goes home from, until."""
 
     vm: Named
     to: Named
     memory: int
+    times: tuple[int, ...] = ()
+
+
+class ForecastPart(Value):
+    """A part of a turn, in seconds from the run's beginning."""
+
+    kind: Literal["look", "empty", "install", "reboot", "check", "home"]
+    begins: Seconds
+    ends: Seconds
 
 
 class ForecastTurn(Value):
-    """One host's part of the forecast. `seconds` is the estimate of pool time from its first step to its last;
+    """One host's part of the forecast. `seconds` is the estimate of pool time from its first step to its last, `upper`
+    its upper end; `begins` and `ends` are seconds from the run's beginning. Without `reboots` its VMs stay.
     `advisories` are what the texts of the updates name."""
 
     turn: Token
@@ -33,11 +44,31 @@ class ForecastTurn(Value):
     seconds: Seconds
     because: Sentence
     advisories: tuple[Name, ...] = ()
+    upper: Seconds = 0.0
+    begins: Seconds = 0.0
+    ends: Seconds = 0.0
+    parts: tuple[ForecastPart, ...] = ()
+    reboots: bool = True
+
+
+class HostLoad(Value):
+    """The most memory, in bytes, that VMs take on a host in the course of the plan, and when, in seconds from the run's
+    beginning; `usable` is what they may take."""
+
+    host: Named
+    most: int
+    usable: int
+    at: Seconds
 
 
 class Forecast(Value):
-    """The plan as it is shown before the start. `digest` names this very plan. `warnings` are what should be mended,
-    `notes` what is good to know."""
+    """The plan as it is shown before the start. `digest` names this very plan, whatever its estimate. `warnings` are
+    what should be mended, `notes` what is good to know.
+
+    `seconds` is the estimate of the whole, `upper` its upper end, `basis` what it was made from. `loads` are the hosts
+    with the memory they come to hold, `tightest` the one with the least left. HA is off for `ha_off` seconds, at most
+    `ha_off_upper`; snapshots are refused from `refused_from` to `refused_until` (upper end), where they are, in seconds
+    from the beginning."""
 
     pool_name: Name
     turns: tuple[ForecastTurn, ...]
@@ -51,6 +82,14 @@ class Forecast(Value):
     max_away: int = 1
     empty_ahead: int = 0
     notes: tuple[Sentence, ...] = ()
+    upper: Seconds = 0.0
+    basis: Sentence = ""
+    loads: tuple[HostLoad, ...] = ()
+    tightest: Named | None = None
+    ha_off: Seconds = 0.0
+    ha_off_upper: Seconds = 0.0
+    refused_from: Seconds | None = None
+    refused_until: Seconds | None = None
 
 
 class PlanFact(Fact):

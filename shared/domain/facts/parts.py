@@ -9,7 +9,7 @@ from pydantic import Field
 
 from shared.domain.acts import Act
 from shared.domain.facts.root import Value
-from shared.domain.names import Name, Named, Sentence, Token
+from shared.domain.names import Name, Named, Seconds, Sentence, Token
 
 
 class Need(Value):
@@ -51,6 +51,16 @@ class Debt(Value):
     setting: Name
     condition: Sentence
     command: Sentence
+
+
+class Measured(Value):
+    """What a turn took, for the next estimate: seconds of pool time of the installation and from the reboot's order
+    until the host was back (0: there was none), bytes that were moved, and the seconds of all moves together."""
+
+    install_seconds: Seconds = 0.0
+    boot_seconds: Seconds = 0.0
+    moved_bytes: int = 0
+    moving_seconds: Seconds = 0.0
 
 
 class Details(Value):

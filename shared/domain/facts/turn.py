@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from shared.domain.facts.parts import Home, StepPlanned
+from shared.domain.facts.parts import Home, Measured, StepPlanned
 from shared.domain.facts.run import RunFact
 from shared.domain.names import Named, Seconds, Sentence, Token
 
@@ -22,7 +22,8 @@ class TurnBegun(RunFact):
 class TurnPlanned(RunFact):
     """The turn's steps, planned afresh. `differences` says what is no longer as in the forecast, `changes` those of
     them that nobody has agreed to who approved the plan (VMs that are moved and were not to be);
-    `homes` are of VMs first seen, or moved by their owners."""
+    `homes` are of VMs first seen, or moved by their owners. `seconds` is the estimate of the turn; `left` and
+    `left_upper` that of the whole run from now on, revised by how it went so far (0: it was not made)."""
 
     subject: ClassVar[str] = "rota.fact.run.{pool}.{run}.{turn}.turn_planned"
     turn: Token
@@ -31,6 +32,8 @@ class TurnPlanned(RunFact):
     differences: tuple[Sentence, ...] = ()
     changes: tuple[Sentence, ...] = ()
     seconds: Seconds = 0.0
+    left: Seconds = 0.0
+    left_upper: Seconds = 0.0
 
 
 class TurnTurnedBack(RunFact):
@@ -44,7 +47,7 @@ class TurnTurnedBack(RunFact):
 
 
 class TurnEnded(RunFact):
-    """A host's turn is over."""
+    """A host's turn is over. `measured` is what it took, where it was done."""
 
     subject: ClassVar[str] = "rota.fact.run.{pool}.{run}.{turn}.turn_ended"
     turn: Token
@@ -52,6 +55,7 @@ class TurnEnded(RunFact):
     outcome: Literal["done", "turned_back", "left_alone", "failed"]
     sentence: Sentence
     warnings: tuple[Sentence, ...] = ()
+    measured: Measured | None = None
 
 
 class StepsAdded(RunFact):
