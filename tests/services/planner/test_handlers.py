@@ -8,7 +8,7 @@ from typing import Any
 
 from services.planner.following import Journal
 from shared.bus import port, wire
-from shared.domain import acts, commands, facts
+from shared.domain import acts, commands, facts, names
 from shared.domain.model import PoolSettings
 from tests.services.planner.cast import Cast
 from tests.services.planner.play import Play, host, pool, vm
@@ -263,3 +263,28 @@ async def test_a_forged_end_ends_no_run_for_a_planner_that_starts() -> None:
     assert open_run is not None
     assert open_run.id == requested.run
     assert len(cast.server.facts(facts.MessageRejected.subject)) == 1
+
+
+async def test_every_verb_given_while_no_planner_is_there_takes_effect_when_one_returns() -> None:
+    """Pause, resume, cancel, skip, retry and skip-step wait on the bus, and each is answered, in its order."""
+    cast = Cast(Play(SMALL))
+    run = names.run_id("lab", "order-1")
+    told: dict[str, commands.RunCommand] = {
+        "pause": commands.PauseRun(pool="lab", run=run),
+        "resume": commands.ResumeRun(pool="lab", run=run),
+        "skip": commands.SkipHost(pool="lab", run=run, host="nobody"),
+        "retry": commands.RetryStep(pool="lab", run=run, step="t01-s099"),
+        "skip-step": commands.SkipStep(pool="lab", run=run, step="t01-s099"),
+        "cancel": commands.CancelRun(pool="lab", run=run),
+    }
+    await cast.order(commands.StartRun(pool="lab"))
+    for id, command in told.items():
+        await cast.order(command, id=id)
+    async with cast.going():
+        ended = await cast.until("run_ended")
+        journal = await cast.journal()
+
+    answered = [getattr(fact, "order", "") for fact in journal if not isinstance(fact, facts.RunRequested)]
+    assert set(told) <= set(answered)
+    assert isinstance(ended, facts.RunEnded)
+    assert ended.outcome == "cancelled"
