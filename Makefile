@@ -43,8 +43,10 @@ imports: $(READY) ## imports point down
 fresh: $(READY) ## the printed pages under docs are what the code says
 	@$(V)/python -m cli.docs --check
 
-docs: $(READY) ## print those pages again
+docs: $(READY) ## print those pages again, and make the pictures where there is a Chromium
 	@$(V)/python -m cli.docs
+	@$(V)/python -m tests.services.reporter.schema
+	@$(V)/python -m tests.stories.pictures
 
 format: $(READY) ## lay the code out as `make lint` wants it
 	@$(V)/ruff check --fix-only .

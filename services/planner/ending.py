@@ -42,7 +42,7 @@ def _verdict(view: View) -> facts.RunEnded:
     total = len(run.forecast.turns) if run.forecast else 0
     owed = tuple(f"Owed: {one.setting} ({one.because}); when {one.condition} {one.command}" for one in run.owed)
     warnings = tuple(dict.fromkeys((*run.warnings, *gates.warnings(run.turns.get(RESTORATION)), *owed)))
-    took = patience.duration(view.now - run.requested_at)
+    took = patience.duration(view.now - (run.began_at or run.requested_at))
     if run.cancel:
         who = "policy" if run.cancel.by == "policy" else run.cancel.by
         outcome: facts.Outcome = "failed" if run.cancel.by == "policy" else "cancelled"

@@ -7,7 +7,7 @@ from datetime import tzinfo
 from services.reporter.letter import Fact, Letter, Point
 from services.reporter.occasions import Occasion
 from services.reporter.report import Report
-from services.reporter.spoken import moment
+from services.reporter.spoken import moment, roughly
 from shared.domain import facts
 
 
@@ -17,6 +17,7 @@ def letter(occasion: Occasion, report: Report, zone: tzinfo) -> Letter:
     assert isinstance(asked, facts.ApprovalAsked)
     persons = "one person" if asked.needed == 1 else f"{asked.needed} different persons"
     until = moment(asked.until, zone)
+    what = f"The turn of {asked.host.name}" if asked.host else "The plan"
     changes = tuple(Point("warn", change) for change in asked.changes)
     return Letter(
         occasion,
@@ -25,10 +26,21 @@ def letter(occasion: Occasion, report: Report, zone: tzinfo) -> Letter:
         asked.sentence,
         "warn",
         (
-            Point("warn", f"To approve it ({persons}, until {until}):", "", f"rota approve {occasion.run}"),
+            Point(
+                "warn",
+                f"To approve it ({persons}, until {until}):",
+                f"{what}, digest {asked.digest}.",
+                f"rota approve {occasion.run}",
+            ),
             Point("plain", "To refuse it:", "", f"rota reject {occasion.run}"),
             *changes,
         ),
         f"Without an answer until {until} nothing is begun.",
-        (Fact("what", asked.host.name if asked.host else "the plan"), Fact("digest", asked.digest)),
+        (
+            Fact("hosts", str(report.total)),
+            Fact("VMs that move", str(report.moving)),
+            Fact("estimate", roughly(report.estimate).removeprefix("about ")),
+        )
+        if not asked.host
+        else (),
     )

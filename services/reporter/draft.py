@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from services.reporter.report import Event, Hold, Obstacle, Owed, Said, Setting, State, Tone, TurnState, Untold
+from services.reporter.report import Event, Hold, Obstacle, Owed, Said, Setting, State, Tone, TurnState, Untold, Wait
 from shared.domain import acts, facts
 from shared.domain.names import Named
 
@@ -84,6 +84,7 @@ class Draft:
     settings: dict[str, Setting] = field(default_factory=dict)
     owed: dict[str, Owed] = field(default_factory=dict)
     holds: list[Hold] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     obstacles: tuple[Obstacle, ...] = ()
@@ -112,6 +113,11 @@ class Draft:
         if self.holds and self.holds[-1].until is None:
             last = self.holds[-1]
             self.holds[-1] = Hold(last.since, at, last.because, last.step, last.who_can_help, by)
+
+    def wait_over(self, at: float) -> None:
+        """Neither window nor approval is waited for any more."""
+        if self.waits and self.waits[-1].until is None:
+            self.waits[-1] = Wait(self.waits[-1].since, at, self.waits[-1].because)
 
     def reach(self, state: State, sentence: str, at: float) -> None:
         """The run is in another state; the first time of each is kept."""

@@ -52,7 +52,7 @@ def _report(pool: str, run: str, draft: Draft) -> Report:
         reason=draft.requested.reason if draft.requested else "",
         requested_at=draft.times.get("requested"),
         planned_at=draft.times.get("planned"),
-        began_at=draft.times.get("running"),
+        began_at=draft.times.get("began"),
         ended_at=draft.times.get("ended"),
         estimate=forecast.seconds if forecast else 0.0,
         digest=forecast.digest if forecast else "",
@@ -76,6 +76,7 @@ def _report(pool: str, run: str, draft: Draft) -> Report:
         closed_advisories=advisories[0],
         open_advisories=advisories[1],
         untold=tuple(draft.untold.values()),
+        waits=tuple(draft.waits),
     )
 
 
@@ -243,4 +244,16 @@ def _short(packages: tuple[Package, ...]) -> tuple[Package, ...]:
     return tuple(replace(one, changelog=on_one_line(one.changelog, CHANGELOG)) for one in packages[:MOST])
 
 
-_LISTS = ("guests", "moves", "events", "troubles", "holds", "said", "warnings", "obstacles", "untold", "left_alone")
+_LISTS = (
+    "guests",
+    "moves",
+    "events",
+    "troubles",
+    "holds",
+    "said",
+    "warnings",
+    "obstacles",
+    "untold",
+    "left_alone",
+    "waits",
+)

@@ -12,7 +12,7 @@ from typing import Any
 
 from services.reporter import doing, stepping
 from services.reporter.draft import Draft, TurnDraft
-from services.reporter.report import Hold, Obstacle, Said, Tone, Untold
+from services.reporter.report import Hold, Obstacle, Said, Tone, Untold, Wait
 from shared.domain import facts
 from shared.domain.names import turn_of
 
@@ -60,12 +60,14 @@ def _homes(draft: Draft, fact: facts.HomesNoted, at: float) -> None:
 
 def _began(draft: Draft, fact: facts.RunBegan, at: float) -> None:
     draft.reach("running", fact.sentence, at)
+    draft.times.setdefault("began", at)
     draft.tell(at, fact.sentence)
 
 
 def _held(draft: Draft, fact: facts.RunHeld, at: float) -> None:
     if draft.state != "held":
         draft.before_hold = draft.state
+    draft.wait_over(at)
     draft.reach("held", fact.because, at)
     step = draft.steps.get(fact.step or "")
     if fact.by:
@@ -81,33 +83,42 @@ def _acknowledged(draft: Draft, fact: facts.HoldAcknowledged, at: float) -> None
 
 def _waiting(draft: Draft, fact: facts.RunWaiting, at: float) -> None:
     draft.reach("waiting_for_window", fact.because, at)
+    draft.waits.append(Wait(at, None, fact.because))
     draft.tell(at, fact.because)
 
 
 def _went_on(draft: Draft, fact: facts.RunWentOn, at: float) -> None:
-    draft.reach("running", fact.because, at)
+    draft.wait_over(at)
+    draft.reach("running" if "began" in draft.times else "planned", fact.because, at)
     draft.tell(at, fact.because)
 
 
 def _approval_asked(draft: Draft, fact: facts.ApprovalAsked, at: float) -> None:
     draft.reach("awaiting_approval", fact.sentence, at)
+    draft.waits.append(Wait(at, None, fact.sentence))
     draft.tell(at, f"{fact.sentence} (digest {fact.digest})", "warn")
     for change in fact.changes:
         draft.tell(at, change)
 
 
 def _approval_given(draft: Draft, fact: facts.ApprovalGiven, at: float) -> None:
-    draft.said.append(Said(at, fact.by, f"approved {fact.about} ({fact.digest})"))
+    draft.said.append(Said(at, fact.by, f"approved {_asked_about(draft, fact)} ({fact.digest})"))
     draft.tell(at, f"{fact.by} approved it.")
 
 
+def _asked_about(draft: Draft, fact: facts.ApprovalGiven | facts.ApprovalRefused) -> str:
+    turn = draft.turns.get(fact.about)
+    return f"the turn of {turn.host}" if turn else "the plan"
+
+
 def _run_approved(draft: Draft, fact: facts.RunApproved, at: float) -> None:
-    draft.reach("running", f"Approved by {' and '.join(fact.by)}.", at)
+    draft.wait_over(at)
+    draft.reach("running" if "began" in draft.times else "planned", f"Approved by {' and '.join(fact.by)}.", at)
 
 
 def _not_approved(draft: Draft, fact: facts.ApprovalRefused, at: float) -> None:
     if fact.by:
-        draft.said.append(Said(at, fact.by, f"did not approve {fact.about}"))
+        draft.said.append(Said(at, fact.by, f"did not approve {_asked_about(draft, fact)}"))
     draft.reach("running", fact.because, at)
     draft.tell(at, fact.because, "bad")
 
@@ -126,6 +137,7 @@ def _resumed(draft: Draft, fact: facts.RunResumed, at: float) -> None:
 
 
 def _cancelling(draft: Draft, fact: facts.RunCancelling, at: float) -> None:
+    draft.wait_over(at)
     draft.hold_over(fact.by, at)
     how = "now" if fact.now else "after the turn under way"
     draft.reach("running", " ".join(fact.sentences) or f"The run ends {how}.", at)
@@ -146,12 +158,14 @@ def _warned(draft: Draft, fact: facts.HostSkipped | facts.MasterNoted, at: float
 
 
 def _finishing(draft: Draft, fact: facts.RunFinishing, at: float) -> None:
+    draft.wait_over(at)
     draft.hold_over("", at)
     draft.reach("finishing", fact.sentence, at)
     draft.tell(at, fact.sentence)
 
 
 def _ended(draft: Draft, fact: facts.RunEnded, at: float) -> None:
+    draft.wait_over(at)
     draft.hold_over("", at)
     draft.ended = fact
     draft.reach("ended", fact.sentence, at)

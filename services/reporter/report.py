@@ -136,6 +136,15 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """A time in which the run waited for its window or for approval."""
+
+    since: float
+    until: float | None
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """A step that did not come off at once: how often it was tried, why it failed last, and how it ended."""
 
@@ -226,11 +235,17 @@ class Report:
     untold: tuple[Untold, ...] = ()
     unreadable: int = 0
     cut: tuple[str, ...] = ()
+    waits: tuple[Wait, ...] = ()
 
     @property
     def seconds(self) -> float | None:
-        """How long the run changed the pool, or None while it is not over or never began."""
-        return None if self.began_at is None or self.ended_at is None else self.ended_at - self.began_at
+        """How long the run was at work on the pool, waits for its window and for approval left out; None while it is
+        not over or never began."""
+        if self.began_at is None or self.ended_at is None:
+            return None
+        began, ended = self.began_at, self.ended_at
+        waited = sum(max(0.0, (one.until or ended) - max(began, one.since)) for one in self.waits)
+        return max(0.0, ended - began - waited)
 
     @property
     def hold(self) -> Hold | None:

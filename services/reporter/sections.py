@@ -79,8 +79,16 @@ def _otherwise(report: Report, zone: tzinfo) -> Iterator[str]:
         yield f"Held from {clock(hold.since, zone)} {until}{ended}: {hold.because}"
     yield from (_trouble(trouble) for trouble in report.troubles)
     for turn in report.turns:
-        yield from turn.differences
-        yield from turn.repaired
+        if turn.differences:
+            yield f"In the turn of {turn.host}: {'; '.join(turn.differences)}."
+        if turn.repaired:
+            yield " ".join(turn.repaired)
+
+
+def _waited(report: Report, zone: tzinfo) -> Iterator[str]:
+    for wait in report.waits:
+        until = f"until {on_day(wait.until, wait.since, zone)}" if wait.until is not None else "until now"
+        yield f"From {clock(wait.since, zone)} {until}: {wait.because}"
 
 
 def _trouble(trouble: Trouble) -> str:
@@ -144,6 +152,7 @@ def _alone(report: Report, zone: tzinfo) -> Iterator[str]:
 _SECTIONS: Mapping[str, Callable[[Report, tzinfo], Iterator[str]]] = MappingProxyType(
     {
         "Otherwise than planned": _otherwise,
+        "What was waited for": _waited,
         "What people said": _people,
         "Settings of the pool": _settings,
         "Security advisories": _advisories,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from services.reporter import doing
-from services.reporter.report import Move, Phase, Report, Turn
+from services.reporter.report import Hold, Move, Phase, Report, Turn, Wait
 from services.reporter.spoken import capital, clock, duration, on_day
 
 MOST_LINES = 400
@@ -143,10 +143,13 @@ class _Scale:
 
 
 def _scale(report: Report) -> _Scale:
-    """A hold may last for hours in which nothing is to be seen: it takes no more room than `HELD_SHARE` of the rest."""
+    """A hold, or a wait for the next window, may last for hours in which nothing is to be seen: it takes no more room
+    than `HELD_SHARE` of the rest."""
     start = report.began_at or 0.0
     end = max(report.ended_at or report.through, start + 1.0)
-    holds = [(max(start, hold.since), min(end, hold.until or end)) for hold in report.holds]
+    still: list[Hold | Wait] = [*report.holds, *report.waits]
+    spans = [(max(start, one.since), min(end, one.until or end)) for one in still]
+    holds = [(since, until) for since, until in spans if since < until]
     awake = (end - start) - sum(until - since for since, until in holds)
     room = max(1.0, awake) * HELD_SHARE
     pieces: list[tuple[float, float, float]] = []

@@ -56,7 +56,7 @@ def test_a_run_by_its_schedule_waits_for_its_window_and_for_approval(tmp_path: P
         assert ended.outcome == "succeeded"
         assert judge.violations(house.sim.journal) == []
         page = max((tmp_path / "reports").rglob("*.html")).read_text(encoding="utf-8")
-        assert "approved plan" in page
+        assert "approved the plan" in page
         assert "ann@desk" in page
 
     tables: dict[str, dict[str, object]] = {

@@ -13,7 +13,7 @@ from services.reporter import envelope, folding, occasions, wording
 from services.reporter.letter import Letter
 from shared.bus import wire
 from shared.domain import facts
-from tests.services.reporter import story
+from tests.services.reporter import schema, story
 from tests.services.reporter.story import Story
 
 
@@ -65,12 +65,12 @@ def test_an_occasion_without_a_run_has_no_report() -> None:
 
 def test_the_schema_names_every_key_of_a_body() -> None:
     """The printed schema is the one that is posted."""
-    schema = json.loads(envelope.schema_text())
+    printed = json.loads(envelope.schema_text())
     body = posted(last(story.left_behind()))
-    assert schema["required"] == list(body)
-    report = schema["$defs"]["Report"]["properties"]
+    assert printed["required"] == list(body)
+    report = printed["$defs"]["Report"]["properties"]
     assert set(body["report"]) == set(report)
-    assert schema["properties"]["schema"]["const"] == 1
+    assert printed["properties"]["schema"]["const"] == 1
 
 
 def test_a_body_is_bounded_and_says_what_was_cut() -> None:
@@ -90,3 +90,8 @@ def test_secrets_of_xapi_never_reach_a_body() -> None:
     night = story.announced()
     night.say(facts.RunHeld(pool=night.pool, run=night.run, because="SESSION_INVALID OpaqueRef:0f-1e-2d"))
     assert b"OpaqueRef" not in envelope.body(last(night))
+
+
+def test_the_schema_under_docs_is_the_one_that_is_posted() -> None:
+    """Who writes a receiver reads it there."""
+    assert schema.FILE.read_text(encoding="utf-8") == envelope.schema_text(), "run `make docs`"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import Any
+
+import pytest
 
 from services.reporter import folding
 from services.reporter.report import Report, last_turns
@@ -134,6 +137,37 @@ def test_a_restore_that_succeeds_after_all_pays_the_debt() -> None:
     night.pass_(600)
     night.done(story.ALWAYS[1], 5.0, attempt=2)
     assert told(night).owed == ()
+
+
+def test_what_is_waited_for_is_no_part_of_the_work() -> None:
+    """A run that waits for approval and its window began when it began, and took what it took."""
+    night = story.Story()
+    night.requested()
+    night.planned()
+    ids: dict[str, Any] = {"pool": night.pool, "run": night.run}
+    asked = facts.ApprovalAsked(
+        **ids, about="plan", digest="d1", sentence="May it be done?", needed=1, until=night.at + 9000
+    )
+    night.say(asked)
+    night.pass_(240)
+    night.say(facts.ApprovalGiven(**ids, about="plan", digest="d1", by="anna@desk"))
+    night.say(facts.RunApproved(**ids, about="plan", digest="d1", by=("anna@desk",)))
+    night.say(facts.RunWaiting(**ids, because="Waiting for the window.", until=night.at + 3600))
+    night.pass_(3600)
+    night.say(facts.RunWentOn(**ids, because="The window is open."))
+    night.began()
+    began = night.at - 8.0
+    night.pass_(600)
+    night.say(facts.RunWaiting(**ids, because="Waiting for the next window.", until=night.at + 80_000))
+    night.pass_(80_000)
+    night.say(facts.RunWentOn(**ids, because="The window is open."))
+    night.pass_(300)
+    night.say(facts.RunEnded(**ids, outcome="succeeded", sentence="Done."))
+    report = told(night)
+    assert report.began_at == pytest.approx(began, abs=1.0)
+    assert report.seconds == pytest.approx(908.0, abs=2.0)
+    assert [round((one.until or 0.0) - one.since) for one in report.waits] == [240, 3600, 80_000]
+    assert [one.what for one in report.said] == ["approved the plan (d1)"]
 
 
 def test_each_package_is_told_with_what_it_was_before() -> None:

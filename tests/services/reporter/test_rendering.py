@@ -19,6 +19,7 @@ import pytest
 from services.reporter import folding, occasions, wording
 from services.reporter.letter import Letter
 from services.reporter.rendering import Renderer
+from shared.domain import facts
 from tests.services.reporter import evil, story
 from tests.services.reporter.story import Story
 
@@ -178,6 +179,17 @@ def test_the_page_has_versions_before_and_after_and_where_every_vm_is() -> None:
     assert "<td>at home</td>" in html
 
 
+def asked() -> Story:
+    """A night in which somebody is asked to approve the plan."""
+    night = story.announced()
+    plan = "5c9d0e1f2a3b4c5d5c9d0e1f2a3b4c5d"
+    asks = facts.ApprovalAsked(
+        pool=night.pool, run=night.run, about="plan", digest=plan, sentence="May it?", needed=1, until=night.at
+    )
+    night.say(asks)
+    return night
+
+
 # --- as a picture -----------------------------------------------------------------------------------------------------
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -246,7 +258,11 @@ def test_a_page_is_drawn_at_desktop_width(photographed: Callable[[str, str, int,
 
 def test_nothing_sticks_out_on_a_phone(chromium: str, tmp_path: Path) -> None:
     """360 wide: nothing reaches beyond the edge, but for pictures and tables that scroll by themselves."""
-    forms = {"mail": RENDERER.mail(last(story.left_behind())).html, "page": page(story.left_behind())}
+    forms = {
+        "mail": RENDERER.mail(last(story.left_behind())).html,
+        "page": page(story.left_behind()),
+        "question": RENDERER.mail(last(asked())).html,
+    }
     for name, html in forms.items():
         file = tmp_path / f"phone-{name}.html"
         file.write_text(framed(html, 360), encoding="utf-8")

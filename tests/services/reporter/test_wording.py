@@ -303,4 +303,4 @@ def test_who_is_asked_to_approve_is_told_what_by_which_digest_until_when_and_how
     assert "2 different persons" in letter.points[0].text
     assert [point.command for point in letter.points[:2]] == [f"rota approve {story.RUN}", f"rota reject {story.RUN}"]
     assert "<b>late</b> is moved to xcp-graz-1 too" in [point.text for point in letter.points]
-    assert ("digest", "5c9d0e1f2a3b4c5d") in [(fact.name, fact.value) for fact in letter.numbers]
+    assert letter.points[0].more == "The turn of xcp-graz-2, digest 5c9d0e1f2a3b4c5d."
