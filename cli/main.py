@@ -60,11 +60,36 @@ def _json_for(command: object) -> dict[str, Any]:
 
 
 @app.command()
-def plan(pool: Pool, policy: PolicyWords = [], as_json: AsJson = False) -> None:  # noqa: B006 - typer copies it
-    """Show what an update of a pool would do. Changes nothing."""
-    from cli import ordering, output
+def plan(
+    pool: Pool,
+    policy: PolicyWords = [],  # noqa: B006 - typer copies it
+    mode: Annotated[
+        list[str], typer.Option("--mode", help="Where VMs end: home, level or stay; repeat to compare.")
+    ] = [],  # noqa: B006 - typer copies it
+    max_away: Annotated[
+        list[str],
+        typer.Option("--max-away", metavar="N", help="So many hosts away at once, or 25%; repeat to compare."),
+    ] = [],  # noqa: B006 - typer copies it
+    skip_: Annotated[
+        list[str], typer.Option("--skip", metavar="HOST", help="What if not this host; repeat for more.")
+    ] = [],  # noqa: B006 - typer copies it
+    html: Annotated[
+        bool, typer.Option("--html", help="A page with the timeline: hosts as lanes, VMs as bars.")
+    ] = False,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="The page into this file, not stdout.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what an update of a pool would do, as a table and a timeline, or compare ways to do it. Changes nothing."""
+    from cli import output, planning
 
-    output.run(lambda: ordering.plan(pool, policy), as_json=as_json)
+    if html and as_json:
+        raise typer.BadParameter("--html and --json exclude each other.")
+    if to is not None and not html:
+        raise typer.BadParameter("--to says where the page goes; it needs --html.")
+    what_if = planning.WhatIf(tuple(mode), tuple(max_away), tuple(skip_))
+    output.run(lambda: planning.plan(pool, policy, what_if, html=html, to=to), as_json=as_json)
 
 
 @app.command()

@@ -9,11 +9,11 @@ from typing import Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from cli import client as client_
-from cli import output, view, watching
+from cli import output, watching
 from cli.answers import Answer, Sent
 from cli.client import Client
 from cli.exits import Ending, Exit, Stop
-from shared.domain import commands, facts
+from shared.domain import commands
 from shared.domain.policy import Policy
 
 C = TypeVar("C", bound=commands.Command)
@@ -26,19 +26,6 @@ LISTS = frozenset(
 """Fields whose values are lists, or tables of lists."""
 
 
-async def plan(pool: str, policy: Sequence[str]) -> Ending:
-    """Ask for a forecast and show it. Status 4 where something stands in the way."""
-    command = _made(commands.PlanPool, pool=pool, policy=policy_of(policy))
-    async with client_.connected() as client:
-        sent, answer = await client_.ask(client, command, say=_asides())
-    fact = answer.fact
-    document: dict[str, object] = {"order": sent.order, "pool": pool}
-    if not isinstance(fact, facts.ForecastMade):
-        return Ending(document, (), answer.code, answer.sentence)
-    document["forecast"] = fact.forecast.model_dump(mode="json")
-    return Ending(document, (view.forecast(fact.forecast),), answer.code, answer.sentence)
-
-
 async def start(command: commands.StartRun | commands.UndoPool, then: Then, *, as_json: bool) -> Ending:
     """Order a run, or an undoing, which is a run without turns. `then` is `begun` (wait until it has begun or will
     not), `watch` (to its end) or `leave`."""
@@ -46,7 +33,7 @@ async def start(command: commands.StartRun | commands.UndoPool, then: Then, *, a
         if then == "leave":
             sent = await client_.send(client, command)
             return Ending({"order": sent.order, "run": sent.run, "pool": sent.pool}, (sent.run,))
-        sent, answer = await client_.ask(client, command, say=_asides())
+        sent, answer = await client_.ask(client, command, say=asides())
         if then == "watch" and answer.code in (Exit.DONE, Exit.WAITING):
             manner = watching.Manner("silent") if as_json else watching.Manner.for_terminal()
             return await watching.watch(client, sent.pool, sent.run, manner)
@@ -110,17 +97,17 @@ async def _to_step(run: str, step: str, class_: type[commands.RunCommand]) -> En
     async with client_.connected() as client:
         pool, run = await client_.find_run(client, run)
         step = step or await _held_step(client, pool, run)
-        return await _ordered(client, _made(class_, pool=pool, run=run, step=step))
+        return await _ordered(client, made(class_, pool=pool, run=run, step=step))
 
 
 async def _to_run(run: str, class_: type[commands.RunCommand], **more: object) -> Ending:
     async with client_.connected() as client:
         pool, run = await client_.find_run(client, run)
-        return await _ordered(client, _made(class_, pool=pool, run=run, **more))
+        return await _ordered(client, made(class_, pool=pool, run=run, **more))
 
 
 async def _ordered(client: Client, command: commands.Command) -> Ending:
-    sent, answer = await client_.ask(client, command, say=_asides())
+    sent, answer = await client_.ask(client, command, say=asides())
     return Ending({"order": sent.order, "pool": sent.pool, "run": sent.run}, (), answer.code, answer.sentence)
 
 
@@ -131,7 +118,7 @@ async def _held_step(client: Client, pool: str, run: str) -> str:
     return summary.held.step
 
 
-def _asides() -> Callable[[Answer], None]:
+def asides() -> Callable[[Answer], None]:
     """Say what comes before the answer, and nothing twice in a row."""
     last = ""
 
@@ -144,7 +131,7 @@ def _asides() -> Callable[[Answer], None]:
     return say
 
 
-def _made(class_: type[C], **fields: object) -> C:
+def made(class_: type[C], **fields: object) -> C:
     try:
         return class_.model_validate(fields)
     except ValidationError as error:
@@ -154,12 +141,12 @@ def _made(class_: type[C], **fields: object) -> C:
 
 def start_command(pool: str, policy: Sequence[str], reason: str, digest: str, *, now: bool) -> commands.StartRun:
     """The order that starts a run. Raises Stop (2)."""
-    return _made(commands.StartRun, pool=pool, policy=policy_of(policy), reason=reason, digest=digest, now=now)
+    return made(commands.StartRun, pool=pool, policy=policy_of(policy), reason=reason, digest=digest, now=now)
 
 
 def undo_command(pool: str) -> commands.UndoPool:
     """The order that puts back what is noted in the pool itself. Raises Stop (2)."""
-    return _made(commands.UndoPool, pool=pool)
+    return made(commands.UndoPool, pool=pool)
 
 
 def policy_of(words: Sequence[str]) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""What the verbs show on a terminal: summaries and forecasts as tables. Pure; times are pool time.
+"""What the verbs show on a terminal: summaries as tables. Pure; times are pool time.
 
 Names are drawn as `Text`, never as markup, and without control characters.
 """
@@ -17,7 +17,7 @@ from rich.text import Text
 from cli import drawing
 from cli.drawing import stage_words, state_text
 from cli.scene import Seen
-from cli.telling import count, plain, sentence, size_words, span_words, tone
+from cli.telling import count, plain, sentence, span_words, tone
 from shared.bus.wire import Recorded
 from shared.domain import facts
 from shared.domain.summary import Held, HostLine, Outstanding, OwedLine, RunSummary
@@ -33,6 +33,11 @@ def moment(at: float) -> str:
 def hour(at: float) -> str:
     """A pool time as a local time of day."""
     return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
+
+
+def clock(at: float) -> str:
+    """A pool time as local hours and minutes."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M")
 
 
 def is_open(summary: RunSummary) -> bool:
@@ -170,33 +175,6 @@ def _host_table(hosts: Sequence[HostLine]) -> RenderableType:
         steps = f"{line.steps_done}/{line.steps_total}" if line.steps_total else ""
         table.add_row(line.turn, name, stage_words(line.stage), steps, Text(plain(line.sentence)))
     return Padding(table, (0, 0, 0, 2))
-
-
-def forecast(plan: facts.Forecast) -> RenderableType:
-    """A forecast: hosts in their order, with updates, moves and minutes; then what stands in the way."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column, justify in (("", "right"), ("host", "left"), ("updates", "right"), ("moves", "right")):
-        table.add_column(column, justify="right" if justify == "right" else "left", no_wrap=True)
-    table.add_column("memory", justify="right", no_wrap=True)
-    table.add_column("minutes", justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
-    for number, turn in enumerate(plan.turns, 1):
-        name = Text(plain(turn.host))
-        if turn.master:
-            name.append(" master", style="dim")
-        memory = size_words(sum(move.memory for move in turn.moves)) if turn.moves else ""
-        row = (str(number), name, str(len(turn.updates)), str(len(turn.moves)), memory)
-        table.add_row(*row, f"{turn.seconds / 60:.0f}", Text(plain(turn.because), style="dim"))
-    parts: list[RenderableType] = [Text(plain(plan.sentence), style="bold")]
-    if plan.turns:
-        parts.append(table)
-    if plan.left_alone:
-        parts.append(Text("Left alone: " + ", ".join(plain(host) for host in plan.left_alone) + "."))
-    parts += [Text("In the way: " + plain(one.sentence), style="red") for one in plan.blockers]
-    parts += [Text("Mind: " + plain(one), style="yellow") for one in plan.warnings]
-    parts += [Text("Note: " + plain(one)) for one in plan.notes]
-    parts += [Text("For the run: " + plain(one), style="dim") for one in plan.settings]
-    return Group(*parts)
 
 
 def journal(recorded: Sequence[Recorded]) -> RenderableType:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from services.planner import fitting, forecasting
+from services.planner import comparing, fitting, forecasting
 from shared.domain import acts, commands, facts
 from shared.domain.history import History
 from shared.domain.model import PoolSnapshot
@@ -40,6 +40,7 @@ class Ask:
     snapshot: str = ""
     by: str = ""
     tell: bool = False
+    others: tuple[Policy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ Asks = Mapping[str, Ask]
 def fold(asks: Asks, fact: facts.Fact, at: float) -> Asks:
     """The open asks after a fact."""
     if isinstance(fact, facts.ForecastRequested):
-        ask = Ask(fact.pool, fact.run, fact.order, fact.policy, at, by=fact.by, tell=fact.tell)
+        ask = Ask(fact.pool, fact.run, fact.order, fact.policy, at, by=fact.by, tell=fact.tell, others=fact.others)
         return asks if fact.run in asks else {**asks, fact.run: ask}
     known = asks.get(getattr(fact, "run", ""))
     if known is None:
@@ -104,6 +105,7 @@ def advance(
             snapshot=ask.snapshot,
             by=ask.by,
             tell=ask.tell,
+            compared=comparing.compared(snapshot, forecast, ask.policy, ask.others, history, opening),
         )
         return Next(((made, f"{ask.request}.made"),))
     if now > ask.asked_at + PATIENCE:

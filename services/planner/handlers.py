@@ -191,9 +191,11 @@ class Planner:
     async def _ask_forecast(self, command: commands.PlanPool, given: orders.Given) -> None:
         told = self._context.settings
         owner = told.pool[command.pool].policy
-        if because := orders.policy_fault(owner, command, told.window, told.gate):
-            await self._refuse(command.verb, given, command.pool, because)
-            return
+        others = [command.model_copy(update={"policy": policy}) for policy in command.compare]
+        for one in (command, *others):
+            if because := orders.policy_fault(owner, one, told.window, told.gate):
+                await self._refuse(command.verb, given, command.pool, because)
+                return
         request = names.forecast_id(command.pool, given.order)
         asked = facts.ForecastRequested(
             pool=command.pool,
@@ -202,6 +204,7 @@ class Planner:
             by=given.by,
             policy=merged(owner, command.policy),
             tell=command.tell,
+            others=tuple(merged(owner, one.policy) for one in others),
         )
         await self._append(asked, f"{request}.requested")
 

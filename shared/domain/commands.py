@@ -41,14 +41,16 @@ class StartRun(Command):
 
 
 class PlanPool(Command):
-    """Make a forecast without starting anything. With `tell` the reporter tells people what waits to be installed,
-    where anything does."""
+    """Make a forecast without starting anything. `compare` are other policies to plan from the same reading and set
+    beside it, each with only what differs from the pool's own. With `tell` the reporter tells people what waits to be
+    installed, where anything does."""
 
     subject: ClassVar[str] = "rota.command.planner.plan_pool"
     verb: ClassVar[str] = "plan_pool"
     pool: Name
     policy: Mapping[str, Any] = Field(default_factory=dict)
     tell: bool = False
+    compare: tuple[Mapping[str, Any], ...] = Field(default=(), max_length=20)
 
 
 class RunCommand(Command):

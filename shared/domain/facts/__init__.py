@@ -22,6 +22,7 @@ from shared.domain.facts.due import ScheduleDeleted as ScheduleDeleted
 from shared.domain.facts.due import ScheduleFact as ScheduleFact
 from shared.domain.facts.due import ScheduleSet as ScheduleSet
 from shared.domain.facts.due import TickMissed as TickMissed
+from shared.domain.facts.forecast import Comparison as Comparison
 from shared.domain.facts.forecast import Forecast as Forecast
 from shared.domain.facts.forecast import ForecastFailed as ForecastFailed
 from shared.domain.facts.forecast import ForecastMade as ForecastMade

@@ -92,6 +92,24 @@ class Forecast(Value):
     refused_until: Seconds | None = None
 
 
+class Comparison(Value):
+    """One way to update a pool in a few figures: what was asked for, and what comes of it. `moves` are migrations, away
+    and home; `max_away` is as memory allows it; `blocked_by` says how many things stand in the way."""
+
+    mode: Name
+    max_away: int
+    skip: tuple[Name, ...] = ()
+    turns: int = 0
+    moves: int = 0
+    seconds: Seconds = 0.0
+    upper: Seconds = 0.0
+    ha_off: Seconds = 0.0
+    tightest: HostLoad | None = None
+    blockers: tuple[Blocker, ...] = ()
+    blocked_by: int = 0
+    digest: Token = ""
+
+
 class PlanFact(Fact):
     """A fact of the planner about a forecast; the request's id stands where a run's does."""
 
@@ -101,14 +119,15 @@ class PlanFact(Fact):
 
 
 class ForecastRequested(PlanFact):
-    """A forecast was asked for; with `tell` not by somebody who waits for it, but so that people are told what waits to
-    be installed."""
+    """A forecast was asked for, and how it compares with those under `others`; with `tell` not by somebody who waits
+    for it, but so that people are told what waits to be installed."""
 
     subject: ClassVar[str] = "rota.fact.plan.{pool}.{run}.plan.forecast_requested"
     order: Name
     by: Name
     policy: Policy
     tell: bool = False
+    others: tuple[Policy, ...] = ()
 
 
 class ForecastStepOrdered(PlanFact):
@@ -121,8 +140,9 @@ class ForecastStepOrdered(PlanFact):
 
 
 class ForecastMade(PlanFact):
-    """The forecast. Nothing on the pool was changed. `snapshot` is what it was made from, in ROTA_SNAPSHOTS: there are
-    the packages with their changelogs."""
+    """The forecast. Nothing on the pool was changed. `compared` are this one and those that were asked for beside it,
+    in a few figures each, all from one reading of the pool. `snapshot` is what it was made from, in ROTA_SNAPSHOTS:
+    there are the packages with their changelogs."""
 
     subject: ClassVar[str] = "rota.fact.plan.{pool}.{run}.plan.forecast_made"
     order: Name
@@ -130,6 +150,7 @@ class ForecastMade(PlanFact):
     snapshot: Name = ""
     by: Name = ""
     tell: bool = False
+    compared: tuple[Comparison, ...] = ()
 
 
 class ForecastFailed(PlanFact):
