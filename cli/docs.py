@@ -287,6 +287,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("At the top", settings.Settings),
     ("[bus]", settings.BusSettings),
     ("[clock]", settings.ClockSettings),
+    ("[runs]", settings.RunsSettings),
     ("[pool.KEY]", settings.PoolAccess),
     ("[pool.KEY.policy]", policy.Policy),
     ("[mail.KEY]", settings.MailDestination),

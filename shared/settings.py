@@ -50,6 +50,16 @@ class ClockSettings(Section):
     origin: float = 0.0
 
 
+class RunsSettings(Section):
+    """Runs of several pools side by side."""
+
+    at_once: Annotated[int, Field(ge=0, le=1000)] = 0
+    """How many may be under way at once, those that are held counted; 0: any number."""
+    order: tuple[Key, ...] = ()
+    """Pools, or tags of pools: of those that wait, which begins first. Who is not named comes last, and among equals
+    the run that was asked for first."""
+
+
 class PoolAccess(Secret):
     """How a pool is reached, and what its owner wants. `fingerprint` is the SHA-256 of its certificate in hex."""
 
@@ -155,6 +165,7 @@ class Settings(Section):
 
     bus: BusSettings = BusSettings()
     clock: ClockSettings = ClockSettings()
+    runs: RunsSettings = RunsSettings()
     pool: Mapping[Key, PoolAccess] = Field(default_factory=dict)
     mail: Mapping[Key, MailDestination] = Field(default_factory=dict)
     webhook: Mapping[Key, WebhookDestination] = Field(default_factory=dict)
@@ -196,6 +207,19 @@ class Settings(Section):
                 listed = ", ".join(self.window) or "none"
                 raise ValueError(f"{place}.policy.window: there is no window {window!r} (windows: {listed})")
         return self
+
+    @model_validator(mode="after")
+    def _the_order_names_pools_and_tags(self) -> Settings:
+        known = {*self.pool, *(tag for access in self.pool.values() for tag in access.tags)}
+        if strange := [name for name in self.runs.order if name not in known]:
+            raise ValueError(f"runs.order: there is no pool and no tag {strange[0]!r}")
+        return self
+
+    @property
+    def queue(self) -> tuple[str, ...]:
+        """The pools that runs.order names, by key or tag, each once, in its order."""
+        found = (key for name in self.runs.order for key, one in self.pool.items() if name in (key, *one.tags))
+        return tuple(dict.fromkeys(found))
 
     @property
     def tags(self) -> Mapping[str, tuple[str, ...]]:

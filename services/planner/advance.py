@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.planner import approvals, beginning, ending, failing, gates, patience, posting, turning, windows
+from services.planner.queueing import ALONE, Crowd, no_room
 from services.planner.view import Rule, Snapshots, View
 from shared.domain import acts, commands, facts
 from shared.domain.book import Book
@@ -20,7 +21,8 @@ from shared.domain.run import Run, StepState
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What follows from a book: facts to write under the guard `after`, orders that should be outstanding, snapshots
-    that are wanted to decide further, the sentence, and when to look again (pool time) if nothing happens."""
+    that are wanted to decide further, the sentence, and when to look again (pool time) if nothing happens. `among` is
+    the guard over the runs of all pools, where the facts were decided from those too."""
 
     after: int
     facts: tuple[facts.RunFact, ...] = ()
@@ -28,9 +30,10 @@ class Decision:
     wants: tuple[str, ...] = ()
     sentence: str = ""
     wake_at: float | None = None
+    among: int | None = None
 
 
-def decide(book: Book, now: float, snapshots: Snapshots) -> Decision:
+def decide(book: Book, now: float, snapshots: Snapshots, crowd: Crowd = ALONE) -> Decision:
     """What should be outstanding on a pool at pool time `now`.
 
     The first rule with something to say says it. When none writes a fact, every order that is recorded and not
@@ -39,14 +42,15 @@ def decide(book: Book, now: float, snapshots: Snapshots) -> Decision:
     run = book.open
     if run is None:
         return _at_rest(book, now)
-    view = View(book, run, now, snapshots)
+    view = View(book, run, now, snapshots, no_room(run, crowd, now))
     sentence, wakes = "", []
     for rule in RULES:
         said = rule(view)
         if said is None:
             continue
         if said.facts or said.wants:
-            return Decision(book.after, said.facts, outstanding(run), said.wants, said.sentence)
+            among = crowd.seq if crowd.at_once and any(isinstance(fact, BEGIN) for fact in said.facts) else None
+            return Decision(book.after, said.facts, outstanding(run), said.wants, said.sentence, among=among)
         sentence = sentence or said.sentence
         if said.wake_at is not None:
             wakes.append(said.wake_at)
@@ -74,6 +78,9 @@ def outstanding(run: Run) -> tuple[commands.DoStep, ...]:
         if step.state is StepState.ORDERED and step.act.kind not in acts.WAITS
     )
 
+
+BEGIN = (facts.RunBegan, facts.RunWentOn)
+"""The facts by which a run takes its room beside others."""
 
 RULES: tuple[Rule, ...] = (
     failing.deadlines,

@@ -114,5 +114,7 @@ def begin(view: View) -> Said | None:
     if view.run.purpose != "update":
         finishing = facts.RunFinishing(**view.ids, sentence=view.run.forecast.sentence)
         return Said((finishing,), sentence=finishing.sentence)
+    if view.no_room:
+        return Said(sentence=view.no_room)
     sentence = view.run.forecast.sentence
     return Said((facts.RunBegan(**view.ids, sentence=sentence),), sentence=sentence)

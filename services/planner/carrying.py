@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from pydantic import TypeAdapter, ValidationError
 
-from services.planner import advance, asks, fitting, projection
+from services.planner import advance, asks, fitting, projection, queueing
 from services.planner.following import Journal
 from shared.bus import port, wire
 from shared.domain import commands, facts, messages
@@ -74,7 +74,7 @@ class Carrier:
         """One decision carried out. Returns how long to nap at the most, machine seconds; 0 to go on at once."""
         book = self._journal.book(self._pool)
         now = self._context.clock.now()
-        decision = advance.decide(book, now, self._snapshots)
+        decision = advance.decide(book, now, self._snapshots, self._crowd())
         if decision.wants:
             return await self._fetch(decision.wants)
         if decision.facts:
@@ -85,6 +85,12 @@ class Carrier:
         if decision.wake_at is not None:
             nap = min(nap, max(0.01, self._context.clock.machine_seconds(decision.wake_at - now)))
         return nap
+
+    def _crowd(self) -> queueing.Crowd:
+        told = self._context.settings
+        if not told.runs.at_once:
+            return queueing.ALONE
+        return queueing.Crowd(told.runs.at_once, told.queue, tuple(self._journal.pools.values()), self._journal.runs)
 
     async def _fetch(self, names: Sequence[str]) -> float:
         for name in names:
@@ -102,13 +108,15 @@ class Carrier:
             for number, fact in enumerate(decision.facts)
         ]
         guard = wire.pool_guard(self._pool, decision.after)
+        if decision.among is not None:
+            guard = wire.runs_guard(decision.among)
         try:
             seq = await self._context.bus.append_guarded(written, guard)
         except port.GuardLost as lost:
-            await self._journal.passed(lost.actual or decision.after + 1, within=LOST_PAUSE)
+            await self._journal.passed(lost.actual or guard.after + 1, within=LOST_PAUSE)
             return 0.0
         except port.OutcomeUnknown:
-            await self._journal.passed(decision.after + 1, within=LOST_PAUSE)
+            await self._journal.passed(guard.after + 1, within=LOST_PAUSE)
             return 0.0
         for fact in decision.facts:
             self._context.log.info("fact", fact=messages.fact_name(fact), run=fact.run, sentence=decision.sentence)

@@ -31,13 +31,15 @@ FOLLOWED = ("rota.fact.run.>", "rota.fact.step.>", "rota.fact.plan.>", wire.HOST
 
 
 class Journal:
-    """What the planner knows. `moved(pool)` is called after each fact that was folded; the empty name is asks."""
+    """What the planner knows. `moved(pool)` is called after each fact that was folded; the empty name is asks. `runs`
+    is the sequence of the last fact of any run."""
 
     def __init__(self, context: Context, moved: Callable[[str], None]) -> None:
         self._context = context
         self._moved = moved
         self._folded = asyncio.Condition()
         self.seq = 0
+        self.runs = 0
         self.pools: dict[str, books.Book] = {}
         self.asks: asks.Asks = {}
 
@@ -66,6 +68,8 @@ class Journal:
             await self._guard(pool, begin)
         for pool in self._context.settings.pool:
             await self._guard(pool, begin)
+        last = await bus.last("rota.fact.run.>")
+        self.runs = max(self.runs, last.seq if last is not None and last.seq <= begin else 0)
         self.seq = begin
 
     async def follow(self) -> None:
@@ -91,6 +95,8 @@ class Journal:
             self.pools[pool] = replace(book, after=max(book.after, last.seq), seq=max(book.seq, last.seq))
 
     async def _fold(self, stored: port.Stored) -> None:
+        if stored.subject.startswith("rota.fact.run."):
+            self.runs = stored.seq
         try:
             recorded = wire.read_fact(stored)
         except Unreadable as unreadable:

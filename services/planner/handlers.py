@@ -16,6 +16,7 @@ from shared.domain import book as books
 from shared.domain import commands, facts, names
 from shared.domain.errors import Unreadable
 from shared.domain.policy import merged
+from shared.domain.run import RunState
 from shared.service import Context, until_stopped
 
 ANSWER_WITHIN = 30.0
@@ -49,6 +50,14 @@ class Planner:
             self._forecaster.ring()
         elif self._workers is not None:
             self._carrier(pool).ring()
+            if self._context.settings.runs.at_once:
+                self._ring_who_waits()
+
+    def _ring_who_waits(self) -> None:
+        """What another pool's run waits for may be over."""
+        for pool, book in self._journal.pools.items():
+            if book.open is not None and book.open.state in (RunState.PLANNED, RunState.WAITING_FOR_WINDOW):
+                self._carrier(pool).ring()
 
     def _carrier(self, pool: str) -> carrying.Carrier:
         carrier = self._carriers.get(pool)

@@ -17,6 +17,10 @@ INSTALLING_LOST_AFTER = 900.0
 """Seconds of pool time a host may be unreachable while an install runs there: yum restarts the toolstack."""
 
 
+NOT_YET = frozenset({RunState.PLANNED, RunState.AWAITING_APPROVAL, RunState.WAITING_FOR_WINDOW})
+"""A run that has not begun touches nothing in these."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """Facts that order what is ready, or the sentence that says what is waited for and when to look again."""
@@ -28,7 +32,7 @@ class Ready:
 
 def ready(run: Run, book: Book, now: float) -> Ready:
     """Order every step whose needs are settled, within the limits of the policy."""
-    if not run.began_at and run.state in (RunState.AWAITING_APPROVAL, RunState.WAITING_FOR_WINDOW):
+    if not run.began_at and run.state in NOT_YET:
         return Ready()
     still = _standing_still(run) if run.state in (RunState.PAUSED, RunState.HELD) else ""
     goes_on = _finished_all_the_same(run) if still else frozenset(run.turns)

@@ -33,12 +33,13 @@ LOST_AFTER = 300.0
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What every rule looks at."""
+    """What every rule looks at; `no_room` is why the run may not begin beside those of other pools, or nothing."""
 
     book: Book
     run: Run
     now: float
     snapshots: Snapshots
+    no_room: str = ""
 
     @property
     def ids(self) -> Ids:

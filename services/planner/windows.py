@@ -62,6 +62,8 @@ def opened(view: View) -> Said | None:
     if not window.fits(run.window, view.now, seconds):
         opens = window.next_fit(run.window, view.now, seconds)
         return Said(sentence=run.waiting, wake_at=opens) if opens else Said(sentence=run.waiting)
+    if view.no_room:
+        return Said(sentence=view.no_room)
     because = f"The window {run.policy.window!r} is open."
     return Said((facts.RunWentOn(**view.ids, because=because, steps=_off_again(view)),), sentence=because)
 

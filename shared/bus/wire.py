@@ -56,6 +56,11 @@ def pool_guard(pool: str, after: int) -> Guard:
     return Guard(f"rota.fact.run.{pool}.>", after)
 
 
+def runs_guard(after: int) -> Guard:
+    """The guard over the run facts of all pools, for what is decided from more than one."""
+    return Guard("rota.fact.run.>", after)
+
+
 def step_filter(pool: str, run: str, step: str) -> str:
     """Everything that anybody has recorded of one step."""
     return f"rota.fact.*.{pool}.{run}.{step}.*"

@@ -17,6 +17,7 @@ from shared.domain.window import Window
 SHOWN: dict[str, type[BaseModel]] = {
     "": settings.Settings,
     "bus": settings.BusSettings,
+    "runs": settings.RunsSettings,
     "pool.lab": settings.PoolAccess,
     "mail.team": settings.MailDestination,
     "webhook.chat": settings.WebhookDestination,

@@ -111,6 +111,16 @@ async def test_a_decision_is_refused_when_the_fold_has_moved_on(bus: Bus, other:
     assert await bus.append_guarded([decided[0]], guard(folded)), "a guard read late passes: the trap that was found"
 
 
+async def test_a_guard_may_stand_over_all_pools(bus: Bus, other: Bus) -> None:
+    """For what was decided from the runs of several: a fact of any of them is in its way."""
+    after = await bus.append_guarded([fact("run_planned", "lab"), fact("homes_noted", "lab")], wire.runs_guard(0))
+    await other.append_guarded([fact("run_planned", "dev")], guard(0, "dev"))
+    with pytest.raises(GuardLost) as lost:
+        await bus.append_guarded([fact("run_began", "lab")], wire.runs_guard(after))
+    assert lost.value.actual in (None, after + 1)
+    assert await bus.append_guarded([fact("run_began", "lab")], wire.runs_guard(after + 1)) == after + 2
+
+
 async def test_a_guard_with_a_wrong_filter_guards_nothing(bus: Bus, other: Bus) -> None:
     """The server cannot notice a slip of the pen in a filter. So one function writes them, and this breaks it."""
     right = wire.pool_guard("lab", 0)
