@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := list
-.PHONY: list setup demo test chaos check lint types imports fresh docs format up lock clean
+.PHONY: list setup demo test chaos bench check lint types imports fresh docs format up lock clean
 .DELETE_ON_ERROR:
 
 V := .venv/bin
@@ -26,6 +26,9 @@ test: $(READY) ## run the whole suite (one folder: make test TESTS=tests/shared)
 
 chaos: $(READY) ## prove that nothing is lost: every case in process, then RUNS=200 real runs (SEED=, RESUME=1)
 	@$(V)/python -m tests.chaos
+
+bench: $(READY) ## Rota beside the incumbent on the same simulated pools (WORLDS=4h-50, ONLY=rota, REAL=1)
+	@$(V)/python -m bench.rolling
 
 check: $(READY) ## all that can be said without running it: lint, types, imports, docs
 	@$(MAKE) --no-print-directory --keep-going lint types imports fresh

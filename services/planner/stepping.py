@@ -41,7 +41,7 @@ def ready(run: Run, book: Book, now: float) -> Ready:
     found: list[facts.RunFact] = []
     wakes: list[float] = []
     held_back = {turn.id for turn in run.turns.values() if approvals.withheld(run, turn)}
-    for step in waiting(run):
+    for step in sorted(waiting(run), key=_goes_home):
         if (turn_of(step.id) not in goes_on and step.act.kind != "post_message") or turn_of(step.id) in held_back:
             continue
         due = earliest(run, step)
@@ -72,6 +72,12 @@ def waiting(run: Run) -> Iterator[Step]:
         for step in turn.steps.values():
             if step.state is StepState.WAITING and all(_met(run, need.step) for need in step.needs):
                 yield step
+
+
+def _goes_home(step: Step) -> bool:
+    """Ways home are ordered last, with what room the others leave: a host that is being emptied is waited for by its
+    installation and its reboot, a VM that goes home by nobody."""
+    return isinstance(step.act, acts.MigrateVM) and step.act.purpose == "home"
 
 
 def _met(run: Run, id: str) -> bool:
