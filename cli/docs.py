@@ -292,6 +292,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[pool.KEY.policy]", policy.Policy),
     ("[mail.KEY]", settings.MailDestination),
     ("[webhook.KEY]", settings.WebhookDestination),
+    ("[apprise.KEY]", settings.AppriseDestination),
     ("[heartbeat.KEY]", settings.HeartbeatDestination),
     ("[schedule.KEY]", settings.ScheduleTable),
     ("[window.KEY]", window.Window),

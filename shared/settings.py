@@ -136,6 +136,11 @@ class WebhookDestination(Secret, Destination):
         return value
 
 
+class AppriseDestination(Secret, Destination):
+    """A service that the library apprise reaches (Telegram, Matrix, SMS and many others). Its address is a secret and
+    stands where `password_file` or `password_env` says. Needs the extra: pip install 'rota[apprise]'."""
+
+
 class HeartbeatDestination(Section):
     """An address outside, healthchecks-style, that is called while a run goes: `/start` at its beginning and each
     `every_minutes`, the bare address when it ends well, `/fail` when it does not. Who hears nothing, calls."""
@@ -169,6 +174,7 @@ class Settings(Section):
     pool: Mapping[Key, PoolAccess] = Field(default_factory=dict)
     mail: Mapping[Key, MailDestination] = Field(default_factory=dict)
     webhook: Mapping[Key, WebhookDestination] = Field(default_factory=dict)
+    apprise: Mapping[Key, AppriseDestination] = Field(default_factory=dict)
     heartbeat: Mapping[Key, HeartbeatDestination] = Field(default_factory=dict)
     schedule: Mapping[Key, ScheduleTable] = Field(default_factory=dict)
     window: Mapping[Key, Window] = Field(default_factory=dict)
@@ -316,7 +322,10 @@ def _with_secrets(settings: Settings, environment: Mapping[str, str], file: Path
         }
 
     result = settings.model_copy(
-        update={name: with_password(name, getattr(settings, name)) for name in ("pool", "mail", "webhook", "gate")}
+        update={
+            name: with_password(name, getattr(settings, name))
+            for name in ("pool", "mail", "webhook", "apprise", "gate")
+        }
     )
     if faults:
         raise SettingsError("\n".join(faults))

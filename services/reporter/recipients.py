@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import aiohttp
 from pydantic import SecretStr
 
+from services.reporter.channels.apprise import AppriseChannel
 from services.reporter.channels.file import FileChannel
 from services.reporter.channels.mail import channels as mail_channels
 from services.reporter.channels.webhook import WebhookChannel
@@ -31,6 +32,8 @@ def recipients(
             yield Recipient(mailbox, mail)
     for key, webhook in settings.webhook.items():
         yield Recipient(WebhookChannel(key, webhook, session, context.clock.machine, hide), webhook)
+    for key, service_ in settings.apprise.items():
+        yield Recipient(AppriseChannel(key, service_, hide), service_)
     if settings.reports is not None:
         yield Recipient(FileChannel(settings.reports, renderer), Destination(occasions=FILE_OCCASIONS, again_minutes=0))
 
@@ -41,6 +44,7 @@ def secrets(settings: Settings) -> Iterator[str]:
         *(one.password for one in settings.pool.values()),
         *(one.password for one in settings.mail.values()),
         *(one.password for one in settings.webhook.values()),
+        *(one.password for one in settings.apprise.values()),
         *(one.password for one in settings.gate.values() if isinstance(one, Secret)),
     )
     yield from (holder.get_secret_value() for holder in holders)
