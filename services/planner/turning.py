@@ -221,7 +221,7 @@ def order(view: View) -> Said | None:
 def next_turn(view: View) -> Said | None:
     """The next turn begins as soon as nothing stands in its way; after the last, or a cancel, the run finishes."""
     run = view.run
-    if run.state in (RunState.FINISHING, RunState.HELD):
+    if run.state in (RunState.FINISHING, RunState.HELD, RunState.PAUSED):
         return None
     preparation = run.turns.get(PREPARATION)
     if run.cancel and not any(turn.host for turn in run.turns.values()):

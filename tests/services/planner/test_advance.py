@@ -438,6 +438,23 @@ def test_a_paused_run_orders_nothing_until_it_is_resumed() -> None:
     assert play.run.outcome == "succeeded"
 
 
+def test_a_cancelled_run_that_is_paused_waits_to_be_resumed_before_it_finishes() -> None:
+    """That it finishes is said once, and not again and again to a run that stands still."""
+    play = Play(pool()).start()
+    while "change_pool_setting" not in play.kinds():
+        play.step()
+    play.cancel(now=False)
+    play.order(commands.PauseRun(pool="lab", run=play.run.id), orders.Given("p", "bob"))
+    play.play()
+    assert play.run.state is RunState.PAUSED
+    assert "run_finishing" not in play.names()
+
+    play.order(commands.ResumeRun(pool="lab", run=play.run.id), orders.Given("r", "bob"))
+    play.play()
+    assert play.names().count("run_finishing") == 1
+    assert play.run.outcome == "cancelled"
+
+
 def test_migrations_at_once_are_bounded_per_source_and_destination() -> None:
     """Three from one host, four into one."""
     vms = [vm(f"a{n}", "athos", 1) for n in range(10)]
