@@ -26,7 +26,9 @@ class Desk:
         self._bus = context.bus
         settings = context.settings
         policies = {key: access.policy for key, access in settings.pool.items()}
-        self._ground = orders.Ground(frozenset(settings.schedule), settings.tags, policies)
+        self._ground = orders.Ground(
+            frozenset(settings.schedule), settings.tags, policies, tuple(settings.window), tuple(settings.gate)
+        )
 
     async def work(self) -> None:
         """Take orders for ever."""

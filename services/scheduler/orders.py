@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from shared.domain import commands, names
-from shared.domain.policy import Policy, merged, unsupported
+from shared.domain.policy import Policy, merged, strange_gate, unsupported
 from shared.domain.schedule import FILE, Schedule, Standing, pools_of, strangers
 
 LARGEST = 50_000
@@ -27,11 +27,14 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What rota.toml says that matters here: its own schedules' keys, each pool's tags, each pool's policy."""
+    """What rota.toml says that matters here: its own schedules' keys, each pool's tags, each pool's policy, and which
+    windows and gates there are."""
 
     schedules: frozenset[str] = frozenset()
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)
+    windows: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +85,16 @@ def _stands(schedule: Schedule | None, given: Given) -> Standing:
 def _policy_fault(schedule: Schedule, ground: Ground) -> str:
     """The planner would refuse it at every tick; better now."""
     for pool in pools_of(schedule, ground.tags):
-        if because := unsupported(merged(ground.policies.get(pool, Policy()), schedule.policy)):
+        policy = merged(ground.policies.get(pool, Policy()), schedule.policy)
+        if because := _strange_window(policy, ground) or strange_gate(policy, ground.gates) or unsupported(policy):
             return f"Pool {pool}: {because}"
     return ""
+
+
+def _strange_window(policy: Policy, ground: Ground) -> str:
+    if not policy.window or policy.window in ground.windows:
+        return ""
+    return f"There is no window {policy.window!r} in {FILE} (windows: {', '.join(ground.windows) or 'none'})."
 
 
 def _first(error: ValidationError) -> str:

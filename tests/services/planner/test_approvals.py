@@ -94,6 +94,18 @@ def test_what_nobody_approves_in_time_is_over() -> None:
     assert play.kinds() == ["survey"]
 
 
+def test_one_of_two_in_time_is_not_enough() -> None:
+    """Who did approve is recorded, and nothing on the pool was touched."""
+    play = _play(approval="plan", approvers=2, approval_minutes=90)
+    _asked(play)
+    assert isinstance(_say(play, "bob"), facts.ApprovalGiven)
+    play.play()
+
+    assert play.run.outcome == "refused"
+    assert play.run.sentence == "Not enough people approved in time."
+    assert play.kinds() == ["survey"]
+
+
 def test_each_turn_is_asked_for_and_one_that_is_refused_ends_the_run() -> None:
     """athos by its name; aramis is not approved: what was done stays done, everything is put back."""
     play = _play(approval="turn")

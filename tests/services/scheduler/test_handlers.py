@@ -76,6 +76,8 @@ def test_a_schedule_outlives_every_scheduler() -> None:
         ({"missed": "sometimes"}, "'skip' or 'run_late'"),
         ({"late_hours": -1.0}, "greater than 0"),
         ({"policy": {"max_awya": 1}}, "max_awya"),
+        ({"policy": {"window": "nihgt"}}, "There is no window 'nihgt' in rota.toml (windows: none)."),
+        ({"policy": {"gates_after_run": ["sla"]}}, "There is no gate 'sla' in rota.toml (gates: none)."),
         ({"policy": {"install": "pool_first"}}, "asks for install = 'pool_first', which Rota cannot do"),
         ({"policy": {"strategies": {f"vm{n}": "block" for n in range(5000)}}}, "too large"),
         ({"schedule": "Nightly Run"}, "cannot be a schedule's key"),
