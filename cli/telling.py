@@ -225,6 +225,10 @@ _ACTS: Mapping[type[object], Callable[[Any], str]] = MappingProxyType(
         ),
         acts.DisableHost: lambda a: f"disable {a.host}",
         acts.MigrateVM: lambda a: f"move {a.vm} from {a.away_from} to {a.to}",
+        acts.ShutdownVM: lambda a: f"shut down {a.vm} on {a.host}",
+        acts.SuspendVM: lambda a: f"suspend {a.vm} on {a.host}",
+        acts.StartVM: lambda a: f"start {a.vm} on {a.host} again",
+        acts.ResumeVM: lambda a: f"resume {a.vm} on {a.host}",
         acts.EvacuateRest: lambda a: f"see that {a.host} is empty",
         acts.InstallUpdates: lambda a: f"install the updates on {a.host}",
         acts.ReadHost: lambda a: f"read {a.host} before its reboot",
@@ -244,6 +248,12 @@ _RESULTS: Mapping[type[object], Callable[[Any], str]] = MappingProxyType(
         acts.HostNoted: lambda r: "read boot time, own time and versions",
         acts.Installed: _installed,
         acts.Moved: _moved,
+        acts.Stopped: lambda r: (
+            "it was left as its owner has it" if r.gone else "switched off" if r.hard else "it is down"
+        ),
+        acts.Started: lambda r: (
+            "it was left as its owner has it" if r.gone else f"it runs, {r.down / 60:.0f} min later"
+        ),
         acts.Swept: lambda r: f"moved {', '.join(str(vm) for vm in r.vms)}" if r.vms else "nothing was left on it",
         acts.Checked: lambda r: " ".join(r.repaired) if r.repaired else "everything is as it should be",
         acts.Dumped: lambda r: f"kept a copy of {size_words(r.size)}" if r.name else "no copy was kept",

@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 from shared.domain.model import PoolSnapshot
+from shared.domain.names import Named
 
 TOLD_BY_XEN = "hypervisor/uuid"
 TOLD_BY_FIRMWARE = "class/dmi/id/product_uuid"
@@ -24,6 +25,10 @@ class Ground:
     rota_vms: tuple[str, ...] = ()
     needed_vms: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+
+    def holds(self, vm: Named) -> bool:
+        """Whether a VM is one of them."""
+        return not {vm.uuid, vm.name}.isdisjoint((*self.rota_vms, *self.needed_vms, *self.own))
 
 
 def own_uuids(sys: Path = Path("/sys")) -> tuple[str, ...]:

@@ -19,9 +19,11 @@ def of_plan(view: View) -> Said | None:
     run = view.run
     if run.state is not RunState.PLANNED or run.cancel or run.forecast is None or run.purpose != "update":
         return None
-    if run.policy.approval != "plan" or PLAN in run.approved:
+    asked_for = [stop.vm.name for turn in run.forecast.turns for stop in turn.stops if not stop.consent]
+    if (run.policy.approval != "plan" and not asked_for) or PLAN in run.approved:
         return None
-    return _ask(view, PLAN, run.forecast.digest, f"Is this to be done? {run.forecast.sentence}")
+    stopped = f" It stops {', '.join(asked_for)}, whose owners want to be asked." if asked_for else ""
+    return _ask(view, PLAN, run.forecast.digest, f"Is this to be done? {run.forecast.sentence}{stopped}")
 
 
 def of_turn(view: View, planned: facts.ForecastTurn) -> Said | None:

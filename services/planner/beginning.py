@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import claims, fitting, forecasting, gates, passing, posting, preparing
+from services.planner import claims, fitting, forecasting, gates, passing, posting, preparing, strategies
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts
 from shared.domain.model import PoolSnapshot
@@ -40,7 +40,9 @@ def plan(view: View) -> Said | None:
     if claimed is not None:
         return Said((ended(view, "refused", claimed.sentence, blockers=(claimed,)),), sentence=claimed.sentence)
     opening = fitting.Opening(view.run.policy.window, view.run.window, view.now) if view.run.window else None
-    shown = forecasting.forecast(snapshot, view.run.policy, view.book.history, opening)
+    shown = forecasting.forecast(
+        snapshot, view.run.policy, view.book.history, opening, strategies.consents_of(view.run)
+    )
     if passing.may_pass(shown.blockers) and view.now < view.run.requested_at + passing.WITHIN_THE_FIRST:
         return passing.looked_at_again(view, view.run.turns[PREPARATION], survey, shown.sentence)
     if shown.blockers:
@@ -76,7 +78,7 @@ def _put_back(view: View, name: str, snapshot: PoolSnapshot) -> Said:
     """A run that only puts back: what is noted in the pool itself, whoever noted it, or what is owed."""
     if view.run.purpose == "pay":
         owed = [one.act for one in view.book.owed.values()]
-        restore = [act for act in owed if isinstance(act, (acts.RestorePoolSetting, acts.EnableHost))]
+        restore = [act for act in owed if isinstance(act, preparing.RESTORING)]
         warnings, claim = list[str](), ""
     else:
         restore, warnings = claims.undoing(snapshot)

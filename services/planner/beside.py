@@ -56,6 +56,9 @@ def of_turn(run: Run, turn: str, snapshot: PoolSnapshot) -> Beside:
         if here == act.away_from.uuid or act.purpose == "home":
             leaving.setdefault(here, []).append(Departure(step.id, act.vm.uuid, size))
         arriving.setdefault(act.to.uuid, []).append(step.id)
+    room = {vm.uuid: vm.memory_max + vm.memory_overhead for vm in snapshot.vms}
+    for starting in _starts(run, but=turn):
+        promised[starting.host.uuid] = promised.get(starting.host.uuid, 0) + room.get(starting.vm.uuid, 0)
     under_way = {other.host.uuid for other in pacing.under_way(run) if other.host and other.id != turn}
     return Beside(
         frozenset(under_way),
@@ -83,6 +86,15 @@ def brought_up(run: Run, turn: str, snapshot: PoolSnapshot, *, since: float) -> 
 def outdated(run: Run, survey: Step) -> bool:
     """Whether a turn has been closed since a survey was ordered: what its last moves did may not be in it."""
     return any(closed.ended_at > survey.ordered_at for closed in run.closed)
+
+
+def _starts(run: Run, *, but: str) -> Iterator[acts.Start]:
+    """VMs that other open turns have yet to start on their homes."""
+    for other in run.turns.values():
+        if other.id != but:
+            for step in other.steps.values():
+                if isinstance(step.act, (acts.StartVM, acts.ResumeVM)) and not step.settled:
+                    yield step.act
 
 
 def _moves(run: Run, *, but: str) -> Iterator[Move]:

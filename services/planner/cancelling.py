@@ -7,16 +7,17 @@ new userland on the old Xen must not get VMs.
 
 from __future__ import annotations
 
-from services.planner import pacing, turn_graph
+from services.planner import pacing, stopping, turn_graph
 from shared.domain import acts, facts
 from shared.domain.names import Named
 from shared.domain.run import Run, Step, StepState, Turn
 
 
 def past_return(turn: Turn) -> bool:
-    """Whether a turn must go on to its end: its install, or its reboot where there is none, was ordered."""
+    """Whether a turn must go on to its end: its install, or its reboot where there is none, was ordered; or a VM is
+    down that can only be started on its home once that is updated (conduct 3)."""
     kinds = ("install_updates", "reboot_host")
-    return any(step.attempt > 0 for kind in kinds for step in turn.of_kind(kind))
+    return any(step.attempt > 0 for kind in kinds for step in turn.of_kind(kind)) or bool(stopping.bound_to_go_on(turn))
 
 
 def returnable(turn: Turn) -> bool:
@@ -71,18 +72,24 @@ def _sentence(run: Run, turn: Turn, host: Named, *, now: bool) -> str:
     minutes = max(1, round(turn.estimate / 60))
     if not now:
         return f"{host.name} is in its turn, which is finished first (about {minutes} minutes from its begin)."
+    if down := stopping.bound_to_go_on(turn):
+        return (
+            f"{', '.join(down)} of {host.name} is down and can be started there only once {host.name} is updated: its"
+            f" turn goes on through reboot and return (about {minutes} minutes from its begin)."
+        )
     if past_return(turn):
         return (
             f"{host.name} is being updated, which is never interrupted: its turn goes on through reboot and return"
             f" (about {minutes} minutes from its begin)."
         )
-    if any(step.attempt for step in turn.of_kind("migrate_vm")):
+    down = tuple(act.vm.name for _, act in stopping.stopped(turn))
+    if down or any(step.attempt for step in turn.of_kind("migrate_vm")):
         back = f"{host.name} is being emptied: moves under way end, then it is enabled and its VMs go home."
         if newer := _on_newer(run, turn):
             names = ", ".join(newer[:10]) + (f" and {len(newer) - 10} more" if len(newer) > 10 else "")
             back += f" {names} went to hosts that are updated already and, where versions differ, stay there until"
             back += f" {host.name} is updated."
-        return back
+        return back + (f" {', '.join(down)} is started again." if down else "")
     return f"{host.name} has not lost a VM yet: it is enabled again."
 
 
@@ -97,13 +104,22 @@ def _back(run: Run, turn: Turn, host: Named, because: str) -> facts.TurnTurnedBa
     ]
     disabled = any(step.attempt > 0 for step in turn.of_kind("disable_host"))
     steps = turn_graph.steps_back(turn.id, len(turn.steps) + 1, host, homeward, waits_for, run.policy.migration_network)
+    steps = steps if disabled else ()
+    if steps:
+        first, enabled = len(turn.steps) + 1 + len(steps), steps[0].step
+        steps = (*steps, *turn_graph.starting_steps(turn.id, first, _to_start(turn), enabled))
     return facts.TurnTurnedBack(
         pool=run.pool,
         run=run.id,
         turn=turn.id,
-        steps=steps if disabled else (),
+        steps=steps,
         because=because,
     )
+
+
+def _to_start(turn: Turn) -> list[acts.Stop]:
+    """What the turn has stopped, in the order in which it starts: the other way round."""
+    return [act for _, act in reversed(stopping.stopped(turn))]
 
 
 def _lives_on(run: Run, vm: Named, host: Named) -> bool:

@@ -18,6 +18,7 @@ from shared.domain.names import Named
 
 CLAIM = "rota:claim"
 HOST = "rota:host:"
+VM = "rota:vm:"
 
 _HA: TypeAdapter[HA] = TypeAdapter(HA)
 
@@ -51,9 +52,9 @@ def leftover(snapshot: PoolSnapshot, ours: frozenset[str]) -> str:
     return text if text and _read(text).get("run") in ours else ""
 
 
-def undoing(snapshot: PoolSnapshot) -> tuple[list[acts.RestorePoolSetting | acts.EnableHost], list[str]]:
+def undoing(snapshot: PoolSnapshot) -> tuple[list[acts.Restoring], list[str]]:
     """What the notes in a pool say has to be put back, and a warning for each note that cannot be read."""
-    restore: list[acts.RestorePoolSetting | acts.EnableHost] = []
+    restore: list[acts.Restoring] = []
     warnings: list[str] = []
     for key, text in sorted(snapshot.settings.notes.items()):
         try:
@@ -65,9 +66,7 @@ def undoing(snapshot: PoolSnapshot) -> tuple[list[acts.RestorePoolSetting | acts
     return restore, warnings
 
 
-def _undo(
-    snapshot: PoolSnapshot, key: str, note: Mapping[str, Any]
-) -> Iterator[acts.RestorePoolSetting | acts.EnableHost]:
+def _undo(snapshot: PoolSnapshot, key: str, note: Mapping[str, Any]) -> Iterator[acts.Restoring]:
     if key == "rota:ha":
         yield acts.RestorePoolSetting("ha", _HA.validate_python(note["before"]))
     elif key == "rota:wlb":
@@ -78,6 +77,12 @@ def _undo(
         host = snapshot.host(key.removeprefix(HOST))
         if host is not None:
             yield acts.EnableHost(Named(host.uuid, host.name))
+    elif key.startswith(VM):
+        vm = next((one for one in snapshot.vms if one.uuid == key.removeprefix(VM)), None)
+        home = snapshot.host(str(note["home"]))
+        if vm is not None and home is not None:
+            start = acts.ResumeVM if note["way"] == "suspend" else acts.StartVM
+            yield start(vm.named, home.named)
 
 
 def _read(text: str) -> dict[str, Any]:

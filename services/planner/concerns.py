@@ -125,8 +125,13 @@ def _storage(snapshot: PoolSnapshot) -> Iterator[str]:
 
 def _closed(snapshot: PoolSnapshot) -> Iterator[str]:
     """Hosts that no VM of another host may enter, with the reason that is met most. VMs that need the same are asked
-    for once, and the first that may enter settles it."""
-    alike = {(vm.host, vm.srs, vm.networks, vm.cpu_features): vm for vm in snapshot.vms if vm.power_state == "running"}
+    for once, and the first that may enter settles it. A VM with a disk or a device of its own host says nothing."""
+    local = {sr.uuid for sr in snapshot.srs if not sr.shared}
+    alike = {
+        (vm.host, vm.srs, vm.networks, vm.cpu_features): vm
+        for vm in snapshot.vms
+        if vm.power_state == "running" and not vm.devices and local.isdisjoint(vm.srs)
+    }
     hosts = {host.uuid: host for host in snapshot.hosts}
     for target in snapshot.hosts:
         if not (target.live and target.enabled):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import gates, patience, preparing
+from services.planner import gates, patience, preparing, stopping
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts
 from shared.domain.book import Book
@@ -18,13 +18,18 @@ EACH = 6 * 3600.0
 def paid(view: View) -> Said | None:
     """A setting that was owed and has been put back is paid."""
     paid = tuple(
-        facts.SettingPaid(**view.ids, step=step.id, setting=step.act.setting)
+        facts.SettingPaid(**view.ids, step=step.id, setting=name)
         for step in view.run.steps()
-        if isinstance(step.act, acts.RestorePoolSetting)
-        and step.state is StepState.SUCCEEDED
-        and step.act.setting in view.book.owed
+        if step.state is StepState.SUCCEEDED and (name := _debt_of(step.act)) in view.book.owed
     )
     return Said(paid, sentence="What was owed is paid.") if paid else None
+
+
+def _debt_of(act: acts.Act) -> str:
+    """The name under which an act would be owed; empty where it never is."""
+    if isinstance(act, acts.RestorePoolSetting):
+        return act.setting
+    return stopping.debt(act).setting if isinstance(act, (acts.StartVM, acts.ResumeVM)) else ""
 
 
 def end(view: View) -> Said | None:

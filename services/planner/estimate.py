@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.planner import canaries, placement, selection
+from services.planner import canaries, placement, selection, stopping
 from services.planner.rehearsal import Leg, Move, Rehearsal, Terms, play
 from shared.domain import facts
 from shared.domain.history import History, longest, typical
@@ -99,7 +99,7 @@ def leg(turn: facts.ForecastTurn, policy: Policy, pace: Pace, *, first: bool) ->
         look=pace.small(SURVEY_SECONDS),
         away=away,
         install=pace.install(host) if policy.updates and turn.updates else 0.0,
-        boot=pace.boot(host) if reboots else 0.0,
+        boot=pace.boot(host) + stopping.seconds(turn.stops) if reboots else 0.0,
         check=pace.small(CHECK_SECONDS if reboots else TOOLSTACK_SECONDS),
         soak=soak if soaks else 0.0,
         canaries=len(watched),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import cancelling, patience, stepping
+from services.planner import cancelling, patience, stepping, stopping
 from services.planner.view import Said, View
 from shared.domain import acts, facts
 from shared.domain.names import Named
@@ -90,7 +90,7 @@ def failures(view: View) -> Said | None:
             return said
         if not step.failed:
             continue
-        if step.if_it_fails == "warn" or _needed_no_more(view, step):
+        if step.if_it_fails == "warn" or _needed_no_more(view, step) or _owed_after_cancel(view, step):
             return Said(_go_on_without(view, step), sentence=step.because)
         if view.run.state is RunState.RUNNING:
             return _elsewhere(view, step) or _hold_or_cancel(view, step)
@@ -121,6 +121,11 @@ def _needed_no_more(view: View, step: Step) -> bool:
     return bool(view.run.cancel) and (turn.id == PREPARATION or (turn.turned_back and step.act.kind == "survey"))
 
 
+def _owed_after_cancel(view: View, step: Step) -> bool:
+    """A VM that cannot be started again is owed where somebody has cancelled: that run is to end."""
+    return bool(view.run.cancel) and isinstance(step.act, (acts.StartVM, acts.ResumeVM))
+
+
 def _go_back(view: View, step: Step) -> Said | None:
     turn = view.turn_of(step)
     if patience.spent(step, view.run.policy):
@@ -139,6 +144,8 @@ def _go_back(view: View, step: Step) -> Said | None:
 
 def _go_on_without(view: View, step: Step) -> tuple[facts.RunFact, ...]:
     skipped = facts.StepSkipped(**view.ids, step=step.id, because=step.because)
+    if isinstance(step.act, (acts.StartVM, acts.ResumeVM)):
+        return (_owes_a_start(view, step, step.act), skipped)
     if not isinstance(step.act, acts.RestorePoolSetting):
         return (skipped,)
     debt = step.debt or facts.Debt(
@@ -154,6 +161,23 @@ def _go_on_without(view: View, step: Step) -> tuple[facts.RunFact, ...]:
         act=step.act,
     )
     return (owed, skipped)
+
+
+def _owes_a_start(view: View, step: Step, act: acts.Start) -> facts.SettingOwed:
+    debt = stopping.debt(act)
+    return facts.SettingOwed(**view.ids, step=step.id, because=step.because, act=act, **debt.model_dump())
+
+
+def starts_left_out(view: View) -> Said | None:
+    """A VM whose start somebody skipped, after it was tried, is owed: nobody forgets that it is down."""
+    known = {one.setting for one in view.run.owed}
+    for step in view.run.steps():
+        if not isinstance(step.act, (acts.StartVM, acts.ResumeVM)) or step.state is not StepState.SKIPPED:
+            continue
+        if step.attempt and stopping.debt(step.act).setting not in known:
+            owed = _owes_a_start(view, step, step.act)
+            return Said((owed,), sentence=f"{step.act.vm.name} stays down for now: {step.because}")
+    return None
 
 
 def _hold_or_cancel(view: View, step: Step) -> Said:

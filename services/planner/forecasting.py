@@ -13,6 +13,8 @@ from services.planner import (
     limits,
     placement,
     selection,
+    stopping,
+    strategies,
     timing,
     turn_plan,
     versions,
@@ -28,10 +30,15 @@ NOTHING_MEASURED = History()
 
 
 def forecast(
-    snapshot: PoolSnapshot, policy: Policy, history: History = NOTHING_MEASURED, opening: fitting.Opening | None = None
+    snapshot: PoolSnapshot,
+    policy: Policy,
+    history: History = NOTHING_MEASURED,
+    opening: fitting.Opening | None = None,
+    consents: strategies.Consents | None = None,
 ) -> facts.Forecast:
-    """The plan that is shown: turns in their order, the moves of each, blockers, warnings and an estimate, from what
-    the pool's history says; with a window also whether it fits."""
+    """The plan that is shown: turns in their order, the moves and stops of each, blockers, warnings and an estimate,
+    from what the pool's history says; with a window also whether it fits."""
+    consents = consents or strategies.Consents()
     snapshot = selection.with_installations(snapshot)
     chosen = selection.select(snapshot, policy)
     hosts = chosen.hosts
@@ -39,17 +46,24 @@ def forecast(
     opinions: list[str] = []
     turns: list[facts.ForecastTurn] = []
     done: set[str] = set()
-    for number, host in enumerate(hosts, 1):
+    skipped: list[str] = []
+    for number, host in enumerate(chosen.hosts, 1):
+        turn, master = turn_id(len(turns) + 1), host.uuid == snapshot.master
         if selection.work(host, policy) == "toolstack":
-            turns.append(
-                _forecast_turn(turn_id(number), host, host.uuid == snapshot.master, placement.Placement(), policy)
-            )
+            turns.append(_forecast_turn(turn, host, master, placement.Placement(), policy))
             continue
-        coming = frozenset(one.uuid for one in hosts[number : number + turn_plan.SOON])
+        coming = frozenset(one.uuid for one in chosen.hosts[number : number + turn_plan.SOON])
         found = _placed(snapshot, host, policy, newest=frozenset(done), coming=coming)
-        stops += [*blockers.of_vms(snapshot, host), *(blockers.of_short(snapshot, host, one) for one in found.short)]
+        kept = [*blockers.of_vms(snapshot, host), *(blockers.of_short(snapshot, host, one) for one in found.short)]
+        decided = strategies.choose(snapshot, host, kept, policy, consents)
+        if decided.left_out_for:
+            hosts = tuple(one for one in hosts if one != host)
+            skipped.append(_left_out(host, decided))
+            stops += _master_left_out(host, decided, len(chosen.hosts)) if master else ()
+            continue
+        stops += decided.blockers
         opinions += concerns.second_opinion(snapshot, host, [move.vm for move in found.moves])
-        turns.append(_forecast_turn(turn_id(number), host, host.uuid == snapshot.master, found, policy))
+        turns.append(_forecast_turn(turn, host, master, found, policy, decided.stops))
         done.add(host.uuid)
     allowed = limits.resolved(policy, snapshot)
     left = tuple(host.named for host in snapshot.hosts if host not in hosts)
@@ -72,6 +86,7 @@ def forecast(
         empty_ahead=allowed.empty_ahead,
         notes=(
             *chosen.notes,
+            *skipped,
             *(gates.notes(policy) if hosts else ()),
             *concerns.notes(snapshot, policy, hosts, times),
             *opinions,
@@ -99,8 +114,28 @@ def _placed(
     return placement.place(snapshot, host, vms, conditions)
 
 
+def _left_out(host: Host, decided: strategies.Chosen) -> str:
+    return f"Host {host.name} is left out for the sake of {', '.join(decided.left_out_for)}, as its strategy says."
+
+
+def _master_left_out(host: Host, decided: strategies.Chosen, hosts: int) -> tuple[facts.Blocker, ...]:
+    """Nobody is updated before the master (conduct 13)."""
+    if hosts == 1:
+        return ()
+    sentence = (
+        f"{host.name} is the master and would be left out for the sake of {', '.join(decided.left_out_for)}; no member"
+        " is updated before it, so give that VM another strategy, or move it."
+    )
+    return (facts.Blocker(sentence=sentence, code="MASTER_LEFT_OUT", host=host.named),)
+
+
 def _forecast_turn(
-    turn: str, host: Host, master: bool, found: placement.Placement, policy: Policy
+    turn: str,
+    host: Host,
+    master: bool,
+    found: placement.Placement,
+    policy: Policy,
+    stops: Sequence[strategies.Stop] = (),
 ) -> facts.ForecastTurn:
     return facts.ForecastTurn(
         turn=turn,
@@ -112,6 +147,7 @@ def _forecast_turn(
         reboots=selection.work(host, policy) != "toolstack",
         because=_turn_because(host, master, policy),
         advisories=advisories(host.updates or ())[:500],
+        stops=tuple(map(stopping.told, stops)),
     )
 
 
@@ -158,12 +194,21 @@ def _forecast_sentence(
     if not turns:
         return f"Nothing to do on pool {snapshot.name}: no host has an update waiting."
     moves = sum(len(turn.moves) for turn in turns)
+    stopped = [stop.vm.name for turn in turns for stop in turn.stops]
     names = ", ".join(turn.host.name for turn in turns)
     rest = f"; {len(left)} left alone" if left else ""
     return (
         f"{len(turns)} of {len(snapshot.hosts)} hosts of {snapshot.name} have a turn ({names}{rest}), with {moves} VMs"
-        f" moved away and home again, in about {_minutes(times.seconds)} minutes, {_minutes(times.upper)} at the most."
+        f" moved away and home again{_stopped(stopped)}, in about {_minutes(times.seconds)} minutes,"
+        f" {_minutes(times.upper)} at the most."
     )
+
+
+def _stopped(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    few = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f" and {len(names)} stopped meanwhile ({few})"
 
 
 def _minutes(seconds: float) -> int:
@@ -171,5 +216,5 @@ def _minutes(seconds: float) -> int:
 
 
 OF_TIME = {"seconds": True, "upper": True, "begins": True, "ends": True, "parts": True,
-           "moves": {"__all__": {"times": True}}}  # fmt: skip
-"""The fields of a turn that an estimate fills in."""
+           "moves": {"__all__": {"times": True}}, "stops": {"__all__": {"seconds": True, "consent": True}}}  # fmt: skip
+"""The fields of a turn that an estimate fills in, and who agreed."""

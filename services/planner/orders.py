@@ -51,7 +51,7 @@ def start(
     run = names.run_id(book.pool, given.order)
     if book.run is not None and book.run.id == run:
         return Answer()
-    because = _taken(book) or policy_fault(owner, command, windows, known_gates) or _not_yet(command)
+    because = _taken(book) or policy_fault(owner, command, windows, known_gates)
     if because:
         refused = facts.RunRefused(pool=book.pool, run=run, order=given.order, by=given.by, because=because)
         return Answer((refused,))
@@ -65,6 +65,7 @@ def start(
         policy=policy,
         reason=command.reason,
         digest=command.digest,
+        consents=_consents(command),
         survey=survey,
         window=windows.get(policy.window),
         overrides_window=command.now and bool(policy.window),
@@ -80,12 +81,13 @@ def too_late(book: Book, command: commands.StartRun, given: Given) -> Answer:
     return Answer((facts.RunRefused(pool=book.pool, run=run, order=given.order, by=given.by, because=because),))
 
 
-def _not_yet(command: commands.StartRun) -> str:
-    """What an order asks for that Rota cannot do yet; refused, never ignored."""
-    if command.consents:
-        named = ", ".join(command.consents)
-        return f"Rota stops no VM yet, so it takes no consent to stop {named}; leave consents out."
-    return ""
+def _consents(command: commands.StartRun) -> tuple[str, ...]:
+    """The VMs that whoever gives an order agrees to have stopped: those he names, in so many words or in its policy."""
+    wanted = command.policy.get("strategies")
+    stopped = (
+        [name for name, one in wanted.items() if one in ("shutdown", "suspend")] if isinstance(wanted, dict) else []
+    )
+    return tuple(dict.fromkeys((*command.consents, *stopped)))
 
 
 def undo(book: Book, given: Given) -> Answer:

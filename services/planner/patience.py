@@ -101,6 +101,9 @@ MINUTES: Mapping[str, Callable[[Policy], float]] = MappingProxyType(
     {
         "install_updates": lambda policy: policy.install_minutes,
         "migrate_vm": lambda policy: policy.migration_minutes,
+        "shutdown_vm": lambda policy: policy.guest_shutdown_minutes + policy.step_minutes,
+        "suspend_vm": lambda policy: policy.migration_minutes,
+        "resume_vm": lambda policy: policy.migration_minutes,
         "reboot_host": _reboot,
     }
 )

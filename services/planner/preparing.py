@@ -9,6 +9,9 @@ from shared.domain.model import HA, PoolSnapshot
 from shared.domain.names import step_id
 from shared.domain.run import PREPARATION, RESTORATION
 
+RESTORING = (acts.RestorePoolSetting, acts.EnableHost, acts.StartVM, acts.ResumeVM)
+"""The acts that may stand at the end of a run, or be owed after it."""
+
 
 def survey_step(turn: str, pool_name: str, *, updates: bool, why: str) -> facts.StepPlanned:
     """The survey that a run, a turn or a forecast begins with."""
@@ -52,14 +55,12 @@ def preparation(
         why=f"Keep a copy of the database of {snapshot.name}.",
         if_it_fails="warn",
     )
-    restore = [acts.RestorePoolSetting(name, before) for name, before, _ in noted]
-    restore += [act for name, act in owed.items() if isinstance(act, acts.RestorePoolSetting) and not _in(name, noted)]
+    restore: list[acts.Restoring] = [acts.RestorePoolSetting(name, before) for name, before, _ in noted]
+    restore += [act for name, act in owed.items() if isinstance(act, RESTORING) and not _in(name, noted)]
     return (claimed, *change, dump), always_steps(restore, claim.claim)
 
 
-def always_steps(
-    restore: Sequence[acts.RestorePoolSetting | acts.EnableHost], claim: str
-) -> tuple[facts.StepPlanned, ...]:
+def always_steps(restore: Sequence[acts.Restoring], claim: str) -> tuple[facts.StepPlanned, ...]:
     """The steps that put things back, side by side, and the pool let go after the last of them."""
     back = tuple(
         facts.StepPlanned(step=step_id(RESTORATION, number), act=act, why=_put_back_why(act), if_it_fails="warn")
@@ -75,9 +76,11 @@ def always_steps(
     return (*back, release)
 
 
-def _put_back_why(act: acts.RestorePoolSetting | acts.EnableHost) -> str:
+def _put_back_why(act: acts.Restoring) -> str:
     if isinstance(act, acts.EnableHost):
         return f"{act.host.name} takes VMs again."
+    if isinstance(act, (acts.StartVM, acts.ResumeVM)):
+        return f"{act.vm.name} runs again on {act.host.name}."
     return f"{act.setting} is put back to what it was before the run."
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from services.planner import blockers, placement, turn_graph, turn_plan
+from services.planner import blockers, placement, stopping, turn_graph, turn_plan
 from shared.domain import acts, facts
 from shared.domain.model import PoolSnapshot
 from shared.domain.names import Named, step_id
@@ -31,6 +31,7 @@ def moves_again(
     moves = [(step, step.act) for step in turn.steps.values() if isinstance(step.act, acts.MigrateVM)]
     leaving = [(step, act) for step, act in moves if act.purpose == "empty"]
     covered = {act.vm.uuid for step, act in leaving if step.state is not StepState.SKIPPED}
+    covered |= {act.vm.uuid for _, act in stopping.planned(turn)}
     going = {one.vm for one in standing.beside.leaving.get(host.uuid, ())}
     left = [vm for vm in snapshot.resident(host.uuid) if vm.uuid not in covered | going]
     conditions = placement.Conditions(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from services.planner import approvals, pacing, patience, posting, turn_graph
+from services.planner import approvals, pacing, patience, posting, stopping, turn_graph
 from shared.domain import acts, facts
 from shared.domain.book import Book, Return, is_back
 from shared.domain.model import HA
@@ -42,7 +42,7 @@ def ready(run: Run, book: Book, now: float) -> Ready:
     wakes: list[float] = []
     held_back = {turn.id for turn in run.turns.values() if approvals.withheld(run, turn)}
     for step in sorted(waiting(run), key=_goes_home):
-        if (turn_of(step.id) not in goes_on and step.act.kind != "post_message") or turn_of(step.id) in held_back:
+        if (turn_of(step.id) not in goes_on and not _goes_on_anyway(run, step)) or turn_of(step.id) in held_back:
             continue
         due = earliest(run, step)
         if due > now:
@@ -62,6 +62,13 @@ def _finished_all_the_same(run: Run) -> frozenset[str]:
     held = turn_of(run.hold.step)
     past = (turn.id for turn in run.turns.values() if turn.host and any(s.attempt for s in turn.of_kind("reboot_host")))
     return frozenset(past) - {held}
+
+
+def _goes_on_anyway(run: Run, step: Step) -> bool:
+    """Whether a step is done although its turn stands still: a message, or the start of a VM that the run has stopped,
+    which a hold keeps down no longer than it must."""
+    starts = isinstance(step.act, (acts.StartVM, acts.ResumeVM)) and run.state is RunState.HELD
+    return starts or step.act.kind == "post_message"
 
 
 def waiting(run: Run) -> Iterator[Step]:
@@ -173,6 +180,7 @@ class _Room:
         moving = [
             step.act for step in run.steps() if isinstance(step.act, acts.MigrateVM) and step.state is StepState.ORDERED
         ]
+        self.switching = sum(step.state is StepState.ORDERED and step.act.kind in SWITCHES for step in run.steps())
         self.leaving = Counter(act.away_from.uuid for act in moving)
         self.arriving = Counter(act.to.uuid for act in moving)
 
@@ -180,12 +188,20 @@ class _Room:
         """Whether an act may begin now; counts it if so."""
         if isinstance(act, acts.MigrateVM):
             return not self.master_away and self._moves(act)
+        if act.kind in SWITCHES:
+            return not self.master_away and self._switches()
         if isinstance(act, acts.InstallUpdates):
             free, self.installing = not self.installing, True
             return free
         if isinstance(act, acts.RebootHost):
             self.away.add(act.host.uuid)
             return len(self.away) <= self.max_away
+        return True
+
+    def _switches(self) -> bool:
+        if self.switching >= stopping.AT_ONCE:
+            return False
+        self.switching += 1
         return True
 
     def _moves(self, act: acts.MigrateVM) -> bool:
@@ -295,7 +311,14 @@ def differences(run: Run, turn: str, steps: Sequence[facts.StepPlanned]) -> tupl
         for name in sorted(now.keys() & before.keys())
         if now[name] != before[name]
     ]
+    agreed = {stop.vm.name for stop in forecast.stops}
+    stopped = {step.act.vm.name for step in steps if isinstance(step.act, (acts.ShutdownVM, acts.SuspendVM))}
+    new += [f"{name} is stopped meanwhile too" for name in sorted(stopped - agreed)]
     return (*gone, *new, *other), tuple(new)
+
+
+SWITCHES = frozenset({"shutdown_vm", "suspend_vm", "start_vm", "resume_vm"})
+"""Kinds that stop and start VMs, of which only a few are done at once."""
 
 
 def turn_warnings(turn: Turn) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from services.planner import estimate, limits
+from services.planner import estimate, limits, stopping
 from services.planner.estimate import Pace
 from services.planner.rehearsal import Played, Rehearsal
 from shared.domain import facts
@@ -97,6 +97,7 @@ def _timed(turn: facts.ForecastTurn, played: Played, latest: Played) -> facts.Fo
             "begins": round(played.begins, 1),
             "ends": round(played.ends, 1),
             "parts": parts,
+            "stops": stopping.timed(turn.stops, parts),
         }
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from services.planner import canaries, placement
+from services.planner import canaries, placement, stopping, strategies
 from services.planner.beside import Beside
 from shared.domain import acts, facts
 from shared.domain.model import Host, Package, PoolSnapshot
@@ -49,7 +49,12 @@ class Graph:
         self.planned.append(step)
         return step.step
 
-    def steps(self, moves: Sequence[placement.Move]) -> tuple[facts.StepPlanned, ...]:
+    def steps(
+        self,
+        moves: Sequence[placement.Move],
+        stops: Sequence[strategies.Stop] = (),
+        done: frozenset[str] = frozenset(),
+    ) -> tuple[facts.StepPlanned, ...]:
         host, name = self.host.named, self.host.name
         disabled = self.add(
             acts.DisableHost(host),
@@ -58,15 +63,53 @@ class Graph:
             *((step, f"it brings a VM to {name}") for step in self.beside.arriving.get(host.uuid, ())),
         )
         left = [self._away(move, disabled) for move in moves]
+        down = self._stopped(stops, left, disabled, done)
         empty = self.add(
             acts.EvacuateRest(host, self.policy.migration_network),
             f"See that {name} is empty, and move what appeared meanwhile.",
             *((step, f"frees {_gib(move.memory)} on {name}") for step, move in zip(left, moves, strict=True)),
             *((one.step, f"frees {_gib(one.size)} on {name}") for one in self.beside.leaving.get(host.uuid, ())),
+            *((step, "the VM is down") for step in down),
             (disabled, "nothing new arrives"),
         )
-        self._homeward(moves, self._patched_and_back(host, empty))
+        back = self._patched_and_back(host, empty)
+        self._started(stops, back)
+        self._homeward(moves, back)
         return tuple(self.planned)
+
+    def _stopped(
+        self, stops: Sequence[strategies.Stop], left: Sequence[str], disabled: str, done: frozenset[str]
+    ) -> list[str]:
+        """Whatever can move has moved before anything is stopped: a failure until then has cost nobody anything."""
+        no_way_back = stopping.no_way_back(self.snapshot, self.host, done, self.policy)
+        needs = tuple((step, "nothing is stopped before all that can move is away") for step in left)
+        needs = needs or ((disabled, f"{self.host.name} takes no new VMs"),)
+        down: list[str] = []
+        for group in reversed(stopping.in_start_order(stops)):
+            added = [self._down(stop, no_way_back, needs) for stop in group]
+            needs = tuple((step, "what starts later stops first") for step in added)
+            down += added
+        return down
+
+    def _down(self, stop: strategies.Stop, no_way_back: bool, needs: tuple[tuple[str, str], ...]) -> str:
+        act = stopping.stop_act(stop, self.host.named, self.policy, no_way_back=no_way_back)
+        how = "suspended" if stop.way == "suspend" else "shut down"
+        return self.add(act, f"{stop.vm.name} is {how} while {self.host.name} is away.", *needs)
+
+    def _started(self, stops: Sequence[strategies.Stop], back: str) -> None:
+        """Whatever was stopped starts on its home again, in its order."""
+        groups = stopping.in_start_order(stops)
+        needs: tuple[tuple[str, str], ...] = ((back, f"{self.host.name} is done and takes VMs"),)
+        for number, group in enumerate(groups, 1):
+            settle = 0.0 if number == len(groups) else float(max(stop.vm.start_delay for stop in group))
+            added = []
+            for stop in group:
+                act = stopping.stop_act(stop, self.host.named, self.policy, no_way_back=False)
+                how = "is resumed" if stop.way == "suspend" else "is started again"
+                added.append(
+                    self.add(stopping.start_act(act, settle), f"{stop.vm.name} {how} on {self.host.name}.", *needs)
+                )
+            needs = tuple((step, "it starts first") for step in added)
 
     def _homeward(self, moves: Sequence[placement.Move], back: str) -> None:
         """VMs go home; after the run's first host a few first, which are watched before the others follow."""
@@ -191,6 +234,19 @@ def steps_back(
         why=f"{host.name} goes back to work as it is.",
     )
     return (enable, *homeward_steps(turn, first + 1, host, homeward, enable.step, network))
+
+
+def starting_steps(turn: str, first: int, stops: Sequence[acts.Stop], enabled: str) -> tuple[facts.StepPlanned, ...]:
+    """Steps that start what a turn has stopped, where the turn goes back."""
+    return tuple(
+        facts.StepPlanned(
+            step=step_id(turn, number),
+            act=stopping.start_act(stop),
+            needs=(facts.Need(step=enabled, because=f"{stop.host.name} takes VMs again"),),
+            why=f"{stop.vm.name} runs again on {stop.host.name}.",
+        )
+        for number, stop in enumerate(stops, first)
+    )
 
 
 def homeward_steps(

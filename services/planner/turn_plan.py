@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from services.planner import blockers, gates, placement, selection
+from services.planner import blockers, gates, placement, selection, strategies
 from services.planner.beside import Beside
 from services.planner.turn_graph import Graph
 from shared.domain import facts
@@ -27,13 +27,14 @@ class TurnPlan:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What a turn must know beside its snapshot: homes as noted, VMs that could not go home, hosts done already, hosts
-    whose turns are to come, in their order, and what other open turns will still do."""
+    whose turns are to come, in their order, what other open turns will still do, and who agreed that VMs stop."""
 
     homes: Mapping[str, facts.Home]
     stranded: frozenset[str]
     done: frozenset[str]
     coming: tuple[str, ...] = ()
     beside: Beside = field(default_factory=Beside)
+    consents: strategies.Consents = field(default_factory=strategies.Consents)
 
 
 def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Standing, policy: Policy) -> TurnPlan:
@@ -52,16 +53,23 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
     fresh = new_homes(snapshot, here, standing)
     known = {**standing.homes, **{home.vm.uuid: home for home in fresh}}
     found = _placed_home_aware(snapshot, here, known, standing, policy)
-    stops = (
-        *_in_the_way(snapshot, here, policy),
-        *blockers.of_vms(snapshot, here),
-        *(blockers.of_short(snapshot, here, one) for one in found.short),
-    )
+    kept = (*blockers.of_vms(snapshot, here), *(blockers.of_short(snapshot, here, one) for one in found.short))
+    chosen = strategies.choose(snapshot, here, kept, policy, standing.consents)
+    stops = (*_in_the_way(snapshot, here, policy), *chosen.blockers, *_left_out(here, chosen))
     if stops:
         return TurnPlan((), fresh, stops)
-    steps = Graph(turn, snapshot, here, known, policy, standing.beside, not standing.done).steps(found.moves)
-    steps = gates.around_turn(steps, turn, here.named, policy)
-    return TurnPlan(steps, fresh, ())
+    graph = Graph(turn, snapshot, here, known, policy, standing.beside, not standing.done)
+    steps = graph.steps(found.moves, chosen.stops, standing.done)
+    return TurnPlan(gates.around_turn(steps, turn, here.named, policy), fresh, ())
+
+
+def _left_out(here: Host, chosen: strategies.Chosen) -> tuple[facts.Blocker, ...]:
+    """A host that would be left out for a VM's sake, had that been known when the run was planned."""
+    if not chosen.left_out_for:
+        return ()
+    names = ", ".join(chosen.left_out_for)
+    sentence = f"{here.name} is to be left out for {names}, which came after the plan: skip the host, or move it away."
+    return (facts.Blocker(sentence=sentence, code="LEFT_OUT", host=here.named),)
 
 
 def _in_the_way(snapshot: PoolSnapshot, here: Host, policy: Policy) -> list[facts.Blocker]:

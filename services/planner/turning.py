@@ -19,6 +19,7 @@ from services.planner import (
     remaining,
     replanning,
     stepping,
+    strategies,
     turn_plan,
     windows,
 )
@@ -179,6 +180,7 @@ def _standing(view: View, turn: Turn, snapshot: PoolSnapshot) -> turn_plan.Stand
         view.hosts_done | pacing.hosts_back(run),
         pacing.coming(run),
         beside.of_turn(run, turn.id, snapshot),
+        strategies.consents_of(run),
     )
 
 

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Literal
 
 from services.reporter import doing, noting
 from services.reporter.draft import Draft, StepDraft, TurnDraft
-from services.reporter.report import Guest, Move, MoveState, Purpose, Report, Span, Trouble, Turn, TurnState, last_turns
+from services.reporter.report import (
+    Downtime,
+    Guest,
+    Move,
+    MoveState,
+    Purpose,
+    Report,
+    Span,
+    Trouble,
+    Turn,
+    TurnState,
+    last_turns,
+)
 from services.reporter.spoken import clean, each_text, on_one_line
 from shared.bus import wire
 from shared.domain import acts, offers
@@ -64,6 +77,7 @@ def _report(pool: str, run: str, draft: Draft) -> Report:
         left_alone=forecast.left_alone if forecast else (),
         guests=tuple(_guests(draft)),
         moves=tuple(_moves(draft)),
+        downtimes=tuple(_downtimes(draft)),
         plans=forecast.settings if forecast else (),
         settings=tuple(draft.settings.values()),
         owed=tuple(draft.owed.values()),
@@ -182,6 +196,27 @@ def _move_state(step: StepDraft) -> MoveState:
     return "skipped" if step.state == "skipped" else "under_way"
 
 
+def _downtimes(draft: Draft) -> Iterator[Downtime]:
+    """VMs that were stopped, each with the start that followed."""
+    for step in draft.steps.values():
+        act, result = step.act, step.result
+        if not isinstance(act, (acts.ShutdownVM, acts.SuspendVM)) or not isinstance(result, acts.Stopped):
+            continue
+        if result.gone:
+            continue
+        way: Literal["suspend", "shutdown"] = "suspend" if isinstance(act, acts.SuspendVM) else "shutdown"
+        since = step.tries[0][0] if step.tries else None
+        yield Downtime(act.vm, act.host, way, act.consent, since, _down(draft, act.vm), result.hard)
+
+
+def _down(draft: Draft, vm: Named) -> float | None:
+    for step in draft.steps.values():
+        act, result = step.act, step.result
+        if isinstance(act, (acts.StartVM, acts.ResumeVM)) and act.vm == vm and isinstance(result, acts.Started):
+            return result.down or None
+    return None
+
+
 def _guests(draft: Draft) -> Iterator[Guest]:
     moved: dict[str, int] = {}
     why: dict[str, str] = {}
@@ -247,6 +282,7 @@ def _short(packages: tuple[Package, ...]) -> tuple[Package, ...]:
 _LISTS = (
     "guests",
     "moves",
+    "downtimes",
     "events",
     "troubles",
     "holds",

@@ -92,6 +92,20 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Downtime:
+    """A VM that was stopped for its host's turn: how, who agreed, since when, and for how many seconds it was down
+    (None while it is, or where nobody started it because its owner wants it otherwise)."""
+
+    vm: Named
+    host: Named
+    way: Literal["suspend", "shutdown"]
+    consent: str
+    since: float | None
+    seconds: float | None = None
+    hard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Guest:
     """A VM of the run: where it lives and where it is, as far as the journal says."""
 
@@ -221,6 +235,7 @@ class Report:
     left_alone: tuple[Named, ...] = ()
     guests: tuple[Guest, ...] = ()
     moves: tuple[Move, ...] = ()
+    downtimes: tuple[Downtime, ...] = ()
     plans: tuple[str, ...] = ()
     settings: tuple[Setting, ...] = ()
     owed: tuple[Owed, ...] = ()

@@ -108,6 +108,18 @@ def _people(report: Report, zone: tzinfo) -> Iterator[str]:
         yield f"{on_day(said.at, first, zone)} {said.by} {said.what}{'' if said.what.endswith('.') else '.'}"
 
 
+def _stopped(report: Report, zone: tzinfo) -> Iterator[str]:
+    """VMs that were stopped, the longest downtime first; those that are down still stand before all."""
+    ways = {"suspend": "suspended", "shutdown": "shut down"}
+    first = report.requested_at or report.through
+    for one in sorted(report.downtimes, key=lambda one: -(one.seconds or 1e12)):
+        how = "switched off" if one.hard else ways[one.way]
+        since = f" at {on_day(one.since, first, zone)}" if one.since is not None else ""
+        lasted = f"was down for {duration(one.seconds)}" if one.seconds is not None else "has not been started since"
+        by = f" (agreed to by {one.consent})" if one.consent else ""
+        yield f"{one.vm} on {one.host} was {how}{since} and {lasted}{by}."
+
+
 def _settings(report: Report, zone: tzinfo) -> Iterator[str]:
     if not report.settings:
         yield from report.plans
@@ -154,6 +166,7 @@ _SECTIONS: Mapping[str, Callable[[Report, tzinfo], Iterator[str]]] = MappingProx
         "Otherwise than planned": _otherwise,
         "What was waited for": _waited,
         "What people said": _people,
+        "VMs that were stopped": _stopped,
         "Settings of the pool": _settings,
         "Security advisories": _advisories,
         "Packages": _packages,

@@ -110,6 +110,56 @@ class MigrateVM:
 
 
 @dataclass(frozen=True, slots=True)
+class ShutdownVM:
+    """Ask a guest to shut down before its host is rebooted; switched off hard after so many minutes only where policy
+    says so (`hard`). `consent` is who agreed, `lift` whether blocks of its shutdown may be lifted for it; `no_way_back`
+    when its home could not start it before it is updated, because other hosts are newer."""
+
+    vm: Named
+    host: Named
+    consent: str
+    minutes: float = 10.0
+    hard: bool = False
+    lift: bool = False
+    no_way_back: bool = False
+    kind: Literal["shutdown_vm"] = "shutdown_vm"
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendVM:
+    """Write a VM's memory to its suspend SR before its host is rebooted. `consent`, `lift` and `no_way_back` as of
+    `ShutdownVM`."""
+
+    vm: Named
+    host: Named
+    consent: str
+    lift: bool = False
+    no_way_back: bool = False
+    kind: Literal["suspend_vm"] = "suspend_vm"
+
+
+@dataclass(frozen=True, slots=True)
+class StartVM:
+    """Start a VM on its home that was shut down for a turn, then wait so many seconds of pool time for those that
+    start after it (its start_delay)."""
+
+    vm: Named
+    host: Named
+    settle: float = 0.0
+    kind: Literal["start_vm"] = "start_vm"
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeVM:
+    """Resume a VM on its home that was suspended for a turn; `settle` as of `StartVM`."""
+
+    vm: Named
+    host: Named
+    settle: float = 0.0
+    kind: Literal["resume_vm"] = "resume_vm"
+
+
+@dataclass(frozen=True, slots=True)
 class EvacuateRest:
     """The sweep: see that a host is empty; move what appeared meanwhile with `host.evacuate`."""
 
@@ -223,6 +273,10 @@ Act = Annotated[
     | PostMessage
     | DisableHost
     | MigrateVM
+    | ShutdownVM
+    | SuspendVM
+    | StartVM
+    | ResumeVM
     | EvacuateRest
     | InstallUpdates
     | ReadHost
@@ -281,6 +335,26 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """A VM was shut down or suspended. `gone` when its owner had stopped or deleted it meanwhile, so that it is not
+    ours to start again; `hard` when it was switched off."""
+
+    gone: bool = False
+    hard: bool = False
+    kind: Literal["stopped"] = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A VM runs again, `down` seconds of pool time after it was told to stop. `gone` when it was left as its owner
+    wants it: started elsewhere, stopped or deleted meanwhile."""
+
+    down: float = 0.0
+    gone: bool = False
+    kind: Literal["started"] = "started"
+
+
+@dataclass(frozen=True, slots=True)
 class Swept:
     """The VMs that the sweep found and moved."""
 
@@ -316,8 +390,18 @@ class Done:
 
 
 Result = Annotated[
-    SurveyTaken | HostNoted | Installed | Moved | Swept | Checked | Dumped | Done, Field(discriminator="kind")
+    SurveyTaken | HostNoted | Installed | Moved | Stopped | Started | Swept | Checked | Dumped | Done,
+    Field(discriminator="kind"),
 ]
+
+Stop = ShutdownVM | SuspendVM
+"""What takes a VM down for a turn."""
+
+Start = StartVM | ResumeVM
+"""What brings it back."""
+
+Restoring = RestorePoolSetting | EnableHost | StartVM | ResumeVM
+"""What puts back what was changed, at the end of a run, or by `rota undo`."""
 
 WAITS: frozenset[str] = frozenset({"await_host"})
 """Kinds that are sent to nobody."""

@@ -42,6 +42,7 @@ def begin(fact: facts.RunRequested, at: float) -> Run:
         policy=fact.policy,
         requested_at=at,
         digest=fact.digest,
+        consents=fact.consents,
         purpose=fact.purpose,
         window=None if fact.overrides_window else fact.window,
         turns={PREPARATION: preparation},

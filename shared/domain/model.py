@@ -49,7 +49,8 @@ class Host:
     seconds that its clock is before ours, None where it was not asked; `disk_free` bytes on its root disk (None: it
     could not be told); `networks_with_ip` the networks it has an address on. `ahead`: it was updated before its master,
     which does not let it in until it is updated too. `control_domain_disks` are names of disks that its control domain
-    holds, as a backup does; `tasks_of_others` the names of tasks on it that are not of this run."""
+    holds, as a backup does; `tasks_of_others` the names of tasks on it that are not of this run; `suspend_sr` where the
+    memory of VMs that are suspended on it goes, where neither VM nor pool say."""
 
     uuid: str
     name: str
@@ -77,6 +78,7 @@ class Host:
     ahead: bool = False
     control_domain_disks: tuple[str, ...] = ()
     tasks_of_others: tuple[str, ...] = ()
+    suspend_sr: str = ""
 
     @property
     def named(self) -> Named:
@@ -204,7 +206,8 @@ class HA:
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
     """The settings of a pool that a run changes. `auto_poweron` is None where the key is absent; `notes` are the
-    keys of other_config that begin with `rota:`, which a Rota wrote there for whoever has nothing but the pool."""
+    keys of other_config that begin with `rota:`, which a Rota wrote there for whoever has nothing but the pool;
+    `suspend_sr` is where the memory of suspended VMs is kept whose own record does not say."""
 
     ha: HA = HA()
     wlb_enabled: bool = False
@@ -212,6 +215,7 @@ class PoolSettings:
     rolling_upgrade_in_progress: bool = False
     migration_network: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
+    suspend_sr: str = ""
 
 
 class _Index:

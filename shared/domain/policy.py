@@ -25,6 +25,12 @@ Gates = Annotated[tuple[Token, ...], Field(max_length=10)]
 Strategy = Literal["migrate", "migrate_with_storage", "suspend", "shutdown", "skip_host", "block", "ask"]
 
 
+Cause = Literal["local_disk", "device", "no_tools", "memory", "disc", "one_host", "blocked", "immobile", "no_place"]
+"""Why a VM cannot simply move: a disk that only its host reaches; a PCI, GPU, USB or SR-IOV device; no guest tools; no
+host with enough memory; a disc in its drive that only its host reaches; a pool of one host; a block by its owner; a
+mark that it is immobile; no host that could take it for another reason."""
+
+
 class Policy(BaseModel):
     """What the owner wants. Times are minutes of pool time."""
 
@@ -87,6 +93,18 @@ class Policy(BaseModel):
 
     strategies: Mapping[Name, Strategy] = Field(default_factory=dict)
     """What to do with VMs that cannot simply move, by VM name, tag or uuid; what is not named is `block`."""
+
+    chains: Mapping[Cause, tuple[Strategy, ...]] = Field(default_factory=dict)
+    """What to do with VMs that nobody named, by the cause that keeps them: the first of the chain that can be done."""
+
+    owner: Name = ""
+    """Who answers for the strategies and chains of this policy: the name on record when a VM is stopped by them."""
+
+    hard_shutdown: bool = False
+    """Whether a guest that does not shut down when it is asked is switched off hard, which may cost it data."""
+
+    guest_shutdown_minutes: Minutes = 10.0
+    """How long a guest may take to shut down; a database takes minutes, a guest that ignores the wish never ends."""
 
     approval: Literal["none", "plan", "turn"] = "none"
     """Whether a person must approve the plan, or each turn."""
@@ -159,6 +177,9 @@ SUPPORTED: Mapping[str, frozenset[Any]] = {
 }
 """The values that Rota carries out today, for each field that names something it may not be able to do."""
 
+STRATEGIES: frozenset[Strategy] = frozenset({"migrate", "suspend", "shutdown", "skip_host", "block", "ask"})
+"""The strategies that Rota carries out today."""
+
 
 GATES = ("gates_before_run", "gates_before_turn", "gates_after_turn", "gates_after_run")
 """The fields that name gates."""
@@ -170,9 +191,10 @@ def unsupported(policy: Policy) -> str | None:
         value = getattr(policy, name)
         if value not in allowed:
             return f"The policy asks for {name} = {value!r}, which Rota cannot do yet; leave {name} out."
-    for vm, strategy in policy.strategies.items():
-        if strategy not in ("migrate", "block"):
-            return f"The policy asks for the strategy {strategy!r} for {vm}, which Rota cannot do yet; use 'block'."
+    wanted = [*policy.strategies.items(), *((cause, one) for cause, chain in policy.chains.items() for one in chain)]
+    for what, strategy in wanted:
+        if strategy not in STRATEGIES:
+            return f"The policy asks for the strategy {strategy!r} for {what}, which Rota cannot do yet; use 'block'."
     return None
 
 

@@ -7,7 +7,7 @@ Every act is an Async call whose end is seen by events; nothing is polled. What 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from dataclasses import replace
 
 from shared.clock import Clock
@@ -27,6 +27,7 @@ from shared.xapi import (
     watching,
 )
 from shared.xapi.port import Access, GuestLook, HostLook, NotAnswered, PoolLook, Told, VMLook
+from shared.xapi.powering import Powering
 from shared.xapi.session import Session, value
 
 UNTRUSTED = "UNTRUSTED"
@@ -72,16 +73,15 @@ async def login(
     return Client(session, access, run=run, clock=clock, saw=saw)
 
 
-class Client:
+class Client(Powering):
     """Made by `login`; keeps the promise of `port.Pool`."""
 
     def __init__(
         self, session: Session, access: Access, *, run: str, clock: Clock, saw: Callable[[frozenset[str]], None]
     ) -> None:
-        self._session = session
+        super().__init__(session, clock)
         self._access = access
         self._run = run
-        self._clock = clock
         self._saw = saw
 
     @property
@@ -364,9 +364,6 @@ class Client:
             self._saw(reading.addresses(records))
         return records
 
-    async def _ref(self, class_: str, thing: Named) -> str:
-        return str(await self._session.read(f"{class_}.get_by_uuid", thing.uuid))
-
     async def _named(self, class_: str, ref: str) -> Named:
         uuid = await self._session.read(f"{class_}.get_uuid", ref)
         name = await self._session.read(f"{class_}.get_name_label", ref)
@@ -409,9 +406,6 @@ class Client:
                 return int(value(await self._session.run(*called, {})))
         except (GiveUp, ValueError):
             return None
-
-    def _told(self, doing: str) -> AbstractAsyncContextManager[None]:
-        return troubles.told(self._session, doing)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

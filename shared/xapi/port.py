@@ -196,6 +196,38 @@ class Pool(Protocol):
         """Move a running VM. `network` by uuid or name, empty for the management network."""
         ...
 
+    async def blocks(self, vm: Named) -> Mapping[str, str]:
+        """A VM's blocked operations, each with its text."""
+        ...
+
+    async def lift(self, vm: Named, operation: str) -> None:
+        """Take one block from a VM; silent where there is none."""
+        ...
+
+    async def block(self, vm: Named, operation: str, text: str) -> None:
+        """Block an operation of a VM; one that is blocked already is left as it is."""
+        ...
+
+    async def shut_down(self, vm: Named, told: Told) -> None:
+        """Ask a guest to shut down, and wait until it has. It may refuse, or never answer."""
+        ...
+
+    async def switch_off(self, vm: Named) -> None:
+        """End a VM as if its power were cut."""
+        ...
+
+    async def suspend(self, vm: Named, told: Told) -> None:
+        """Write a VM's memory to its suspend SR."""
+        ...
+
+    async def start(self, vm: Named, host: Named) -> None:
+        """Start a halted VM on a host."""
+        ...
+
+    async def resume(self, vm: Named, host: Named, told: Told) -> None:
+        """Resume a suspended VM on a host."""
+        ...
+
     async def evacuate(self, host: Named, network: str, told: Told) -> None:
         """Let the pool move whatever is on a host."""
         ...

@@ -90,6 +90,7 @@ def host(records: Records, ref: str) -> Host:
         tags=tuple(sorted(record.get("tags", ()))),
         networks_with_ip=_networks_with_ip(records, ref),
         control_domain_disks=held_by_control_domain(records, ref),
+        suspend_sr=_uuid(records, "sr", record.get("suspend_image_sr", NULL)) or "",
     )
 
 
@@ -160,6 +161,7 @@ def settings(records: Records) -> PoolSettings:
         rolling_upgrade_in_progress=other.get("rolling_upgrade_in_progress") == "true",
         migration_network=other.get("xo:migrationNetwork", ""),
         notes={key: text for key, text in other.items() if key.startswith(NOTES)},
+        suspend_sr=_uuid(records, "sr", pool.get("suspend_image_SR", NULL)) or "",
     )
 
 

@@ -7,6 +7,7 @@ written before the change and taken away once the old value is back.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from shared.domain.model import HA, PoolSettings
@@ -37,6 +38,19 @@ def text(run: str, undo: str, before: str | HA | None) -> str:
 def host_text(run: str, host: Named) -> str:
     """The note of a host that is disabled."""
     return json.dumps({"run": run, "undo": f"xe host-enable uuid={host.uuid}", "host": host.name}, sort_keys=True)
+
+
+def vm_key(vm: Named) -> str:
+    """The key of the note of a VM that a run stopped."""
+    return f"rota:vm:{vm.uuid}"
+
+
+def vm_text(run: str, vm: Named, home: Named, way: str, at: float, lifted: Mapping[str, str], consent: str) -> str:
+    """That note: how it was stopped, when (pool time), where it lives, which blocks were lifted, and who agreed."""
+    verb = "vm-resume" if way == "suspend" else "vm-start"
+    undo = f"xe {verb} uuid={vm.uuid} on={home.name}"
+    note = {"run": run, "undo": undo, "vm": vm.name, "home": home.uuid, "way": way, "at": at, "lifted": dict(lifted)}
+    return json.dumps({**note, "consent": consent}, sort_keys=True)
 
 
 def installed_key(host: Named) -> str:

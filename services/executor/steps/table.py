@@ -12,6 +12,7 @@ from services.executor.steps import (
     guests,
     hosts,
     messages,
+    power,
     reboot,
     settings,
     survey,
@@ -33,6 +34,10 @@ STEPS: Mapping[str, StepFunction] = {
     "post_message": messages.post,
     "disable_host": hosts.disable,
     "migrate_vm": vms.migrate,
+    "shutdown_vm": power.shut_down,
+    "suspend_vm": power.suspend,
+    "start_vm": power.start,
+    "resume_vm": power.resume,
     "evacuate_rest": vms.sweep,
     "install_updates": updates.install,
     "read_host": reboot.read_host,
@@ -47,7 +52,9 @@ STEPS: Mapping[str, StepFunction] = {
 READING: frozenset[str] = frozenset({"survey", "read_host", "watch_guests", "ask_gate"})
 """Kinds that change nothing, and so are done on a pool that is `read_only` too."""
 
-LONG: frozenset[str] = frozenset({"install_updates", "migrate_vm", "reboot_host", "watch_guests"})
+LONG: frozenset[str] = frozenset(
+    {"install_updates", "migrate_vm", "reboot_host", "watch_guests", "suspend_vm", "resume_vm", "start_vm"}
+)
 """Kinds whose deadline counts from their last progress, which is therefore a fact."""
 
 PATIENT: Mapping[str, float] = {"survey": 0.0, "post_message": 0.0}

@@ -30,6 +30,7 @@ from shared.domain.facts.forecast import ForecastMove as ForecastMove
 from shared.domain.facts.forecast import ForecastPart as ForecastPart
 from shared.domain.facts.forecast import ForecastRequested as ForecastRequested
 from shared.domain.facts.forecast import ForecastStepOrdered as ForecastStepOrdered
+from shared.domain.facts.forecast import ForecastStop as ForecastStop
 from shared.domain.facts.forecast import ForecastTurn as ForecastTurn
 from shared.domain.facts.forecast import HostLoad as HostLoad
 from shared.domain.facts.forecast import PlanFact as PlanFact

@@ -31,6 +31,19 @@ class ForecastPart(Value):
     ends: Seconds
 
 
+class ForecastStop(Value):
+    """A VM that is stopped for its host's turn and started again after it: how, why, for about how many seconds of pool
+    time, and who agreed to it (empty: that is asked for with the plan). `memory` is what it has now, in bytes."""
+
+    vm: Named
+    strategy: Literal["suspend", "shutdown"]
+    cause: Name
+    because: Sentence
+    memory: int = 0
+    seconds: Seconds = 0.0
+    consent: Name = ""
+
+
 class ForecastTurn(Value):
     """One host's part of the forecast. `seconds` is the estimate of pool time from its first step to its last, `upper`
     its upper end; `begins` and `ends` are seconds from the run's beginning. Without `reboots` its VMs stay.
@@ -49,6 +62,7 @@ class ForecastTurn(Value):
     ends: Seconds = 0.0
     parts: tuple[ForecastPart, ...] = ()
     reboots: bool = True
+    stops: tuple[ForecastStop, ...] = ()
 
 
 class HostLoad(Value):

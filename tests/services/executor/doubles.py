@@ -158,6 +158,30 @@ class FakePool:
     async def database(self) -> bytes:
         return b""
 
+    async def blocks(self, vm: Named) -> Mapping[str, str]:
+        raise NotImplementedError
+
+    async def lift(self, vm: Named, operation: str) -> None:
+        raise NotImplementedError
+
+    async def block(self, vm: Named, operation: str, text: str) -> None:
+        raise NotImplementedError
+
+    async def shut_down(self, vm: Named, told: Told) -> None:
+        raise NotImplementedError
+
+    async def switch_off(self, vm: Named) -> None:
+        raise NotImplementedError
+
+    async def suspend(self, vm: Named, told: Told) -> None:
+        raise NotImplementedError
+
+    async def start(self, vm: Named, host: Named) -> None:
+        raise NotImplementedError
+
+    async def resume(self, vm: Named, host: Named, told: Told) -> None:
+        raise NotImplementedError
+
     async def evacuate(self, host: Named, network: str, told: Told) -> None:
         raise NotImplementedError
 

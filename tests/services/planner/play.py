@@ -201,6 +201,32 @@ class Play:
         self._move(command.act)
         return acts.Moved()
 
+    def _stop(self, command: commands.DoStep) -> acts.Result:
+        act = command.act
+        assert isinstance(act, (acts.ShutdownVM, acts.SuspendVM))
+        assert act.consent, f"{act.vm.name} was stopped and nobody agreed"
+        found = next((one for one in self.world.vms if one.uuid == act.vm.uuid), None)
+        if found is None or found.power_state != "running":
+            return acts.Stopped(gone=True)
+        self._power(act.vm, "suspended" if isinstance(act, acts.SuspendVM) else "halted", None)
+        return acts.Stopped()
+
+    def _start(self, command: commands.DoStep) -> acts.Result:
+        act = command.act
+        assert isinstance(act, (acts.StartVM, acts.ResumeVM))
+        home = self._host(act.host)
+        assert home.enabled, f"{act.vm.name} was started on {home.name}, which is disabled"
+        newest = max(one.versions.xapi_build for one in self.world.hosts)
+        assert home.versions.xapi_build == newest, f"{act.vm.name} was started on {home.name}, which is not the newest"
+        self._power(act.vm, "running", home.uuid)
+        return acts.Started(600.0)
+
+    def _power(self, vm: Named, state: str, host: str | None) -> None:
+        vms = tuple(
+            replace(one, power_state=state, host=host) if one.uuid == vm.uuid else one for one in self.world.vms
+        )
+        self.world = replace(self.world, vms=vms)
+
     def _evacuate(self, command: commands.DoStep) -> acts.Result:
         assert isinstance(command.act, acts.EvacuateRest)
         return self._sweep(command.act.host)
@@ -271,8 +297,8 @@ class Play:
 
     def _sweep(self, host_: Named) -> acts.Swept:
         found = self.world.resident(host_.uuid)
-        other = next(one for one in self.world.hosts if one.uuid != host_.uuid and one.enabled)
         for one in found:
+            other = next(one for one in self.world.hosts if one.uuid != host_.uuid and one.enabled)
             self._move(acts.MigrateVM(one.named, other.named, host_))
         return acts.Swept(tuple(one.named for one in found))
 
@@ -312,6 +338,10 @@ class Play:
         "survey": _survey,
         "migrate_vm": _migrate,
         "evacuate_rest": _evacuate,
+        "shutdown_vm": _stop,
+        "suspend_vm": _stop,
+        "start_vm": _start,
+        "resume_vm": _start,
         "install_updates": _install,
         "read_host": _read,
         "reboot_host": _reboot,

@@ -512,15 +512,6 @@ def test_what_a_policy_asks_and_rota_cannot_do_is_refused() -> None:
     assert "install" in refused.because
 
 
-def test_what_an_order_asks_and_rota_cannot_do_is_refused() -> None:
-    """Consents are not ignored."""
-    for more, word in (({"consents": ("db",)}, "consent"),):
-        (refused,) = Play(pool()).order(commands.StartRun.model_validate({"pool": "lab", **more})).facts
-
-        assert isinstance(refused, facts.RunRefused)
-        assert word in refused.because
-
-
 def test_a_plan_that_is_no_longer_the_one_agreed_to_is_refused() -> None:
     """The digest of another forecast refuses the run before anything is changed; the right one starts it."""
     right = forecasting.forecast(pool(), Policy()).digest

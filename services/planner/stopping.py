@@ -1,0 +1,119 @@
+"""VMs that are stopped for a turn and started again after it: their order, their acts, how long they are down. Pure.
+
+Those that start last stop first (start_order); a group waits for the one before it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from services.planner import placement, strategies
+from shared.domain import acts, facts
+from shared.domain.model import Host, PoolSnapshot
+from shared.domain.names import Named
+from shared.domain.policy import Policy
+from shared.domain.run import Step, StepState, Turn
+
+DISK_BYTES_PER_SECOND = 200 * 1024**2
+GUEST_SECONDS = 60.0
+AT_ONCE = 3
+"""For the estimate: what a suspended VM's memory is written and read with, and what a guest takes to stop or start; so
+many are stopped or started at once, lest a host's disks be all that they wait for."""
+
+
+def in_start_order(stops: Sequence[strategies.Stop]) -> tuple[tuple[strategies.Stop, ...], ...]:
+    """Groups of VMs that start together, in the order they start. An appliance's order is XAPI's start_order too, and
+    one order for all of them keeps to each (xen-api xapi_vm_appliance.ml)."""
+    ordered = sorted(stops, key=lambda stop: (stop.vm.start_order, stop.vm.name, stop.vm.uuid))
+    return tuple(tuple(group) for _, group in itertools.groupby(ordered, key=lambda stop: stop.vm.start_order))
+
+
+def stop_act(stop: strategies.Stop, host: Named, policy: Policy, *, no_way_back: bool) -> acts.Stop:
+    """The act that takes a VM down."""
+    if stop.way == "suspend":
+        return acts.SuspendVM(stop.vm.named, host, stop.consent, stop.lift, no_way_back)
+    return acts.ShutdownVM(
+        stop.vm.named, host, stop.consent, policy.guest_shutdown_minutes, policy.hard_shutdown, stop.lift, no_way_back
+    )
+
+
+def start_act(stop: acts.Stop, settle: float = 0.0) -> acts.Start:
+    """The act that brings back what an act took down."""
+    if isinstance(stop, acts.SuspendVM):
+        return acts.ResumeVM(stop.vm, stop.host, settle)
+    return acts.StartVM(stop.vm, stop.host, settle)
+
+
+def no_way_back(snapshot: PoolSnapshot, here: Host, done: frozenset[str], policy: Policy) -> bool:
+    """Whether a VM that is stopped on a host could not be started there as it is, because another host is newer
+    (conduct 3): found so, or made so by this run."""
+    others = (host for host in snapshot.hosts if host.uuid != here.uuid)
+    return any(
+        (policy.updates and other.uuid in done) or placement.older(here.versions, other.versions) for other in others
+    )
+
+
+def told(stop: strategies.Stop) -> facts.ForecastStop:
+    """A stop as the forecast shows it; how long it lasts is known once the turn's times are."""
+    memory = placement.comfortable(stop.vm)
+    return facts.ForecastStop(
+        vm=stop.vm.named,
+        strategy=stop.way,
+        cause=stop.cause,
+        because=stop.because,
+        memory=memory,
+        consent=stop.consent,
+    )
+
+
+def seconds(stops: Sequence[facts.ForecastStop]) -> float:
+    """Seconds by which stopping and starting VMs, a few at a time, makes a turn longer."""
+    return sum(2 * _way(stop) for stop in stops) / min(AT_ONCE, len(stops)) if stops else 0.0
+
+
+def _way(stop: facts.ForecastStop) -> float:
+    """Seconds that one VM takes to stop, or to start."""
+    return stop.memory / DISK_BYTES_PER_SECOND if stop.strategy == "suspend" else GUEST_SECONDS
+
+
+def timed(stops: Sequence[facts.ForecastStop], parts: Sequence[facts.ForecastPart]) -> tuple[facts.ForecastStop, ...]:
+    """The stops of a turn with how long each VM is down: at most from the first stop to the last start."""
+    away = [part for part in parts if part.kind in ("install", "reboot", "check")]
+    down = max((part.ends for part in away), default=0.0) - min((part.begins for part in away), default=0.0)
+    return tuple(stop.model_copy(update={"seconds": round(down, 1)}) for stop in stops)
+
+
+def stopped(turn: Turn) -> tuple[tuple[Step, acts.Stop], ...]:
+    """The VMs that a turn has stopped, or may have: told to, and not known to have stayed up."""
+    return tuple(
+        (step, act)
+        for step, act in planned(turn)
+        if step.attempt
+        and step.state is not StepState.GAVE_UP
+        and not (isinstance(step.result, acts.Stopped) and step.result.gone)
+    )
+
+
+def planned(turn: Turn) -> tuple[tuple[Step, acts.Stop], ...]:
+    """The VMs that a turn stops or is to stop, and that nobody left out."""
+    return tuple(
+        (step, step.act)
+        for step in turn.steps.values()
+        if isinstance(step.act, (acts.ShutdownVM, acts.SuspendVM)) and step.state is not StepState.SKIPPED
+    )
+
+
+def bound_to_go_on(turn: Turn) -> tuple[str, ...]:
+    """Names of VMs that a turn has stopped and that can only be started once its host is updated."""
+    return tuple(act.vm.name for _, act in stopped(turn) if act.no_way_back)
+
+
+def debt(act: acts.Start) -> facts.Debt:
+    """What is owed when a VM could not be started again: the name of the debt, its condition, and the command."""
+    verb = "vm-resume" if isinstance(act, acts.ResumeVM) else "vm-start"
+    return facts.Debt(
+        setting=f"the start of {act.vm.name}",
+        condition=f"{act.host.name} can take it",
+        command=f"xe {verb} uuid={act.vm.uuid} on={act.host.name}",
+    )

@@ -1,0 +1,176 @@
+"""Whole runs on pools whose VMs cannot all move: local disks, devices, deaf guests, one host. Judged from the
+simulator's journal: nobody is stopped that policy did not name, and everybody runs at home in the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import judge
+from shared.bus import wire
+from shared.domain import acts, commands, facts
+from tests.stories.house import House, tell
+
+
+async def ended(house: House, policy: Mapping[str, Any], consents: tuple[str, ...] = ()) -> facts.RunEnded:
+    """Start a run and wait for its end."""
+    await house.order(commands.StartRun(pool="lab", policy=policy, consents=consents))
+    fact = await house.until("run_ended")
+    assert isinstance(fact, facts.RunEnded)
+    return fact
+
+
+def allowed(*names: str) -> judge.Promise:
+    """The demo's promise, but for VMs that policy lets be stopped."""
+    return judge.Promise(may_stop=frozenset(names))
+
+
+WORLDS: Mapping[str, tuple[str, Mapping[str, Any], tuple[str, ...]]] = {
+    "a disk of one host": ("local-disk", {"chains": {"local_disk": ["shutdown"]}}, ("scratch",)),
+    "GPUs": ("gpu", {"chains": {"device": ["shutdown"]}}, ("render", "cad")),
+    "a deaf guest": ("deaf-guest", {"strategies": {"deaf": "shutdown"}, "hard_shutdown": True}, ("deaf",)),
+    "one host": ("one-host", {"chains": {"one_host": ["suspend", "shutdown"]}}, ("web", "db", "mail")),
+}
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_vms_that_cannot_move_are_stopped_by_policy_and_run_at_home_again(tmp_path: Path, name: str) -> None:
+    """And the report says who was down, for how long, by whose leave."""
+    world, policy, stopped = WORLDS[name]
+
+    async def story(house: House) -> None:
+        over = await ended(house, {**policy, "owner": "ops"})
+        await house.until("report_sent")
+        assert over.outcome == "succeeded", over
+        assert judge.violations(house.sim.journal, allowed(*stopped)) == []
+        started = [
+            fact.result for fact in await house.journal()
+            if isinstance(fact, facts.StepSucceeded) and isinstance(fact.result, acts.Started)
+        ]  # fmt: skip
+        assert len(started) == len(stopped)
+        assert all(one.down > 60 for one in started)
+
+    tell(story, tmp_path, world=world)
+    page = next(tmp_path.glob("reports/*.html")).read_text(encoding="utf-8")
+    assert "VMs that were stopped" in page
+    assert all(vm in page for vm in stopped)
+
+
+def test_a_pool_is_refused_whose_vm_nobody_lets_be_stopped(tmp_path: Path) -> None:
+    """One sentence with the VM, the cause and the fix; nothing is touched."""
+
+    async def story(house: House) -> None:
+        over = await ended(house, {})
+        assert over.outcome == "refused"
+        assert "scratch" in over.sentence
+        assert not [line for line in house.sim.journal if line["t"] > 0 and line["kind"] in ("vm", "host", "install")]
+
+    tell(story, tmp_path, world="local-disk")
+
+
+def test_a_guest_that_ignores_its_shutdown_holds_the_run_and_a_cancel_gives_everything_back(tmp_path: Path) -> None:
+    """It was not stopped, the others go home, and the host works as before."""
+
+    async def story(house: House) -> None:
+        run = await house.order(
+            commands.StartRun(pool="lab", policy={"strategies": {"deaf": "shutdown"}, "guest_shutdown_minutes": 3})
+        )
+        held = await house.until("run_held")
+        assert isinstance(held, facts.RunHeld)
+        assert held.who_can_help == "the VM's owner"
+        await house.order(commands.CancelRun(pool="lab", run=run, now=True), "order-2", "bob")
+        over = await house.until("run_ended")
+        assert isinstance(over, facts.RunEnded)
+        assert over.outcome == "cancelled"
+        vms = house.sim.state()["vms"].values()
+        assert all(vm["state"] == "running" for vm in vms)
+        assert all(host["enabled"] for host in house.sim.state()["hosts"].values())
+
+    tell(story, tmp_path, world="deaf-guest")
+
+
+@pytest.mark.parametrize("service", ["planner", "executor"])
+def test_a_service_that_dies_again_and_again_leaves_no_vm_down(tmp_path: Path, service: str) -> None:
+    """Killed every twenty seconds of the whole run."""
+
+    async def story(house: House) -> None:
+        await house.order(commands.StartRun(pool="lab", policy={"chains": {"one_host": ["suspend", "shutdown"]}}))
+
+        async def monkey() -> None:
+            while True:
+                await asyncio.sleep(20.0)
+                await house.dismiss(service)
+                await asyncio.sleep(2.0)
+                house.employ(service)
+
+        killing = asyncio.create_task(monkey())
+        over = await house.until("run_ended")
+        killing.cancel()
+        await asyncio.gather(killing, return_exceptions=True)
+        assert isinstance(over, facts.RunEnded)
+        assert over.outcome == "succeeded", over
+        assert judge.violations(house.sim.journal, allowed("web", "db", "mail")) == []
+
+    tell(story, tmp_path, world="one-host")
+
+
+TWO: Mapping[str, Any] = {
+    "name": "two",
+    "pool": {"name": "two"},
+    "hosts": [
+        {"name": "north", "master": True, "memory": "32 GiB", "boot": 60, "install": 30, "local_sr": "100 GiB"},
+        {"name": "south", "memory": "32 GiB", "boot": 60, "install": 30, "local_sr": "100 GiB"},
+    ],
+    "srs": [{"name": "Shared NFS", "type": "nfs", "size": "1 TiB", "default": True}],
+    "vms": [
+        {"name": "web", "host": "south", "memory": "2 GiB"},
+        {"name": "scratch", "host": "north", "disks": [{"sr": "Local storage on north", "size": "5 GiB"}]},
+        {"name": "data", "host": "south", "disks": [{"sr": "Local storage on south", "size": "5 GiB"}]},
+    ],
+}
+
+
+@pytest.mark.parametrize("now", [False, True])
+@pytest.mark.parametrize(
+    "boundary", ["shutdown_vm ordered 1", "shutdown_vm over 1", "start_vm ordered 1", "shutdown_vm over 2"]
+)
+def test_a_cancel_while_a_vm_is_down_gives_it_back(tmp_path: Path, boundary: str, now: bool) -> None:
+    """On the first host, whose VM may start as it is, and on the second, whose turn must go on for it."""
+    kind, moment, number = boundary.split()
+
+    async def story(house: House) -> None:
+        policy = {"chains": {"local_disk": ["shutdown"]}}
+        run = await house.order(commands.StartRun(pool="lab", policy=policy))
+        step = await _nth(house, kind, int(number))
+        if moment == "over":
+            await house.until(f"{step}.step_succeeded")
+        await house.order(commands.CancelRun(pool="lab", run=run, now=now), "order-2", "bob")
+        over = await house.until("run_ended")
+        assert isinstance(over, facts.RunEnded)
+        assert over.outcome in ("cancelled", "succeeded"), over
+        vms = house.sim.state()["vms"]
+        assert {name: (vm["state"], vm["host"]) for name, vm in vms.items() if name != "web"} == {
+            "scratch": ("running", "north"),
+            "data": ("running", "south"),
+        }
+        assert all(host["enabled"] for host in house.sim.state()["hosts"].values())
+
+    tell(story, tmp_path, world=TWO)
+
+
+async def _nth(house: House, kind: str, number: int) -> str:
+    """The id of the n-th step of a kind, once it is ordered."""
+    seen: list[str] = []
+    async with asyncio.timeout(6 * 3600), house.bus.follow(["rota.fact.>"], after=0) as stored_facts:
+        async for stored in stored_facts:
+            if stored.subject.endswith(".step_ordered"):
+                fact = wire.read_fact(stored).fact
+                if isinstance(fact, facts.StepOrdered) and fact.act.kind == kind and fact.step not in seen:
+                    seen.append(fact.step)
+                    if len(seen) == number:
+                        return fact.step
+    raise AssertionError(kind)
