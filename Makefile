@@ -45,9 +45,11 @@ imports: $(READY) ## imports point down
 
 fresh: $(READY) ## the printed pages under docs are what the code says
 	@$(V)/python -m cli.docs --check
+	@$(V)/python -m tests.services.planner.page --check
 
 docs: $(READY) ## print those pages again, and make the pictures where there is a Chromium
 	@$(V)/python -m cli.docs
+	@$(V)/python -m tests.services.planner.page
 	@$(V)/python -m tests.services.reporter.schema
 	@$(V)/python -m tests.stories.pictures
 

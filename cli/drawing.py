@@ -71,6 +71,8 @@ def _times(summary: RunSummary, now: float) -> str:
     told = _elapsed(now - summary.requested_at)
     if summary.estimated_end is not None and summary.estimated_end > now:
         told += f"  about {span_words(summary.estimated_end - now)} to go"
+        if summary.estimated_latest is not None:
+            told += f", {span_words(summary.estimated_latest - now)} at most"
     return told
 
 

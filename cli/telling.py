@@ -115,6 +115,8 @@ def _answered(fact: facts.OrderAnswered) -> str:
 
 def _turn_planned(fact: facts.TurnPlanned) -> str:
     told = f"The turn is planned: {count(len(fact.steps), 'step')}, about {span_words(fact.seconds)}."
+    if fact.left:
+        told += f" The run goes on for about {span_words(fact.left)}, {span_words(fact.left_upper)} at the most."
     return " ".join((told, *fact.differences))
 
 

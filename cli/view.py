@@ -146,7 +146,8 @@ def run(summary: RunSummary, now: float) -> RenderableType:
     if summary.ended_at:
         parts.append(Text(f"  Ended {moment(summary.ended_at)}, {_took(summary)} after it was asked for."))
     elif summary.estimated_end:
-        parts.append(Text(f"  Ends at about {moment(summary.estimated_end)}."))
+        latest = f", at {moment(summary.estimated_latest)} at the latest" if summary.estimated_latest else ""
+        parts.append(Text(f"  Ends at about {moment(summary.estimated_end)}{latest}."))
     if summary.hosts:
         parts += [Text(), _host_table(summary.hosts)]
     parts += [_outstanding(line, now) for line in summary.outstanding]
