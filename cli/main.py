@@ -116,6 +116,9 @@ def start(
     reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the report.")] = "",
     digest: Annotated[str, typer.Option("--digest", help="Only if the plan is still this one (see plan --json).")] = "",
     now: Annotated[bool, typer.Option("--now", help="Do not wait for the pool's window.")] = False,
+    consent: Annotated[
+        list[str], typer.Option("--consent", metavar="VM", help="This VM may be stopped; repeat for more.")
+    ] = [],  # noqa: B006 - typer copies it
     as_json: AsJson = False,
 ) -> None:
     """Update a pool. Waits until the run has begun or was refused."""
@@ -127,7 +130,7 @@ def start(
 
     async def verb() -> Ending:
         words = [*policy, *ordering.selecting(only, skip_, order)]
-        command = ordering.start_command(pool, words, reason, digest, now=now)
+        command = ordering.start_command(pool, words, reason, digest, now=now, consents=consent)
         return await ordering.start(command, "watch" if watch else "leave" if no_wait else "begun", as_json=as_json)
 
     output.run(verb, as_json=as_json, interrupted=ORDER_STAYS)

@@ -139,9 +139,12 @@ def made(class_: type[C], **fields: object) -> C:
         raise Stop(Exit.USAGE, f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.") from error
 
 
-def start_command(pool: str, policy: Sequence[str], reason: str, digest: str, *, now: bool) -> commands.StartRun:
-    """The order that starts a run. Raises Stop (2)."""
-    return made(commands.StartRun, pool=pool, policy=policy_of(policy), reason=reason, digest=digest, now=now)
+def start_command(
+    pool: str, policy: Sequence[str], reason: str, digest: str, *, now: bool, consents: Sequence[str] = ()
+) -> commands.StartRun:
+    """The order that starts a run; `consents` are VMs that may be stopped. Raises Stop (2)."""
+    said = {"policy": policy_of(policy), "reason": reason, "digest": digest, "now": now, "consents": tuple(consents)}
+    return made(commands.StartRun, pool=pool, **said)
 
 
 def undo_command(pool: str) -> commands.UndoPool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from cli.plan_view import SIGNS, comparison, share, told
+from cli.plan_view import SIGNS, comparison, share, stopped, told
 from cli.telling import plain, size_words, span_words
 from cli.view import clock
 from shared.domain import facts
@@ -34,6 +34,7 @@ def page(made: facts.ForecastMade, now: float) -> str:
         parts += ["<ul>", *(f"<li>{_text(line)}</li>" for line in told(plan, now)), "</ul>"]
     for title, lines, kind in (
         ("In the way", [stop.sentence for stop in plan.blockers], "bad"),
+        ("Stopped meanwhile", stopped(plan), "mind"),
         ("Mind", plan.warnings, "mind"),
         ("Good to know", (*plan.notes, *plan.settings), ""),
     ):

@@ -33,6 +33,7 @@ def forecast(plan: facts.Forecast, now: float) -> RenderableType:
     parts: list[RenderableType] = [Text(plain(plan.sentence), style="bold")]
     if plan.turns:
         parts += [_turns(plan), *timeline(plan, now), *(Text(line) for line in told(plan, now))]
+    parts += [Text(line) for line in stopped(plan)]
     if plan.left_alone:
         parts.append(Text("Left alone: " + ", ".join(plain(host) for host in plan.left_alone) + "."))
     parts += [Text("In the way: " + plain(one.sentence), style="red") for one in plan.blockers]
@@ -59,6 +60,19 @@ def _turns(plan: facts.Forecast) -> RenderableType:
         times = (_minutes(turn.seconds), _minutes(turn.upper or turn.seconds), share(loads.get(turn.host.uuid)))
         table.add_row(*row, *times, Text(plain(turn.because), style="dim"))
     return table
+
+
+def stopped(plan: facts.Forecast) -> list[str]:
+    """The VMs that are stopped for their host's turn: how, for how long at most, by whose leave, and why."""
+    ways = {"suspend": "suspended", "shutdown": "shut down"}
+    return [
+        f"Stopped: {plain(stop.vm)} is {ways[stop.strategy]} while {plain(turn.host)} is updated, for about"
+        f" {span_words(stop.seconds)},"
+        f" {f'agreed to by {plain(stop.consent)}' if stop.consent else 'once somebody has approved the plan'}."
+        f" Why ({stop.cause.replace('_', ' ')}): {plain(stop.because)}"
+        for turn in plan.turns
+        for stop in turn.stops
+    ]
 
 
 def told(plan: facts.Forecast, now: float) -> list[str]:

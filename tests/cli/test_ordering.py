@@ -52,3 +52,9 @@ def test_an_order_that_no_wire_takes_is_told_before_it_is_sent() -> None:
     """A name of 500 characters is no name."""
     with pytest.raises(Stop, match=r"^pool: "):
         ordering.start_command("x" * 500, [], "", "", now=False)
+
+
+def test_a_consent_goes_with_the_order() -> None:
+    """VMs by name, as they were given."""
+    command = ordering.start_command("lab", [], "", "", now=False, consents=["erp", "db"])
+    assert command.consents == ("erp", "db")

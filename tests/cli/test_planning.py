@@ -122,3 +122,18 @@ def test_a_plan_without_turns_is_a_sentence() -> None:
     empty = forecast(turns=(), loads=(), tightest=None)
     assert text_of(plan_view.forecast(empty, story.START)).startswith(empty.sentence)
     assert "<svg" not in plan_page.page(made(empty), story.START)
+
+
+def test_a_vm_that_is_stopped_is_named_with_cause_downtime_and_consent() -> None:
+    """And one that waits for an approval says so."""
+    plan = forecast()
+    stop = facts.ForecastStop(
+        vm=Named("v", "erp"), strategy="suspend", cause="local_disk", because="It has a disk.", seconds=600.0
+    )
+    stops = (stop, stop.model_copy(update={"vm": Named("w", "cad"), "strategy": "shutdown", "consent": "ops"}))
+    first = plan.turns[0].model_copy(update={"stops": stops})
+    shown = plan_view.stopped(plan.model_copy(update={"turns": (first, *plan.turns[1:])}))
+    assert "erp is suspended" in shown[0]
+    assert "once somebody has approved the plan. Why (local disk): It has a disk." in shown[0]
+    assert "cad is shut down" in shown[1]
+    assert "agreed to by ops" in shown[1]
