@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import email
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
-from cli import judge
+from cli import judge, receivers
 from services.scheduler import loop
 from shared import settings
 from shared.bus import memory
@@ -23,7 +24,23 @@ GATES = {"gates_before_run": ["ops"], "gates_before_turn": ["ops"], "gates_after
 def test_a_run_by_its_schedule_waits_for_its_window_and_for_approval(tmp_path: Path) -> None:
     """Planned at half past one, when somebody is asked; begun at three, once a gate lets it; the report names them."""
 
+    mails, posts = receivers.Inbox(tmp_path, "mail", "eml"), receivers.Inbox(tmp_path, "webhook", "json")
+
     async def story(house: House) -> None:
+        async with receivers.mail_server(mails) as port, receivers.webhook_server(posts) as url:
+            mail = settings.MailDestination(
+                host=receivers.LOOPBACK, port=port, tls="none", sender="rota@example.org", to=("ann@example.org",)
+            )
+            post = settings.WebhookDestination(url=url)
+            house.settings = house.settings.model_copy(update={"mail": {"ann": mail}, "webhook": {"ops": post}})
+            house.employ("reporter")
+            await night_of(house)
+            await mails.until("ended")
+            await posts.until("ended")
+            await house.dismiss("reporter")
+        _told_by_mail_and_post(mails, posts)
+
+    async def night_of(house: House) -> None:
         day = datetime.fromtimestamp(house.clock.now(), UTC).date()
         table = settings.ScheduleTable(cron="30 1 * * *", pools=("lab",))
         bus = memory.MemoryBus(house.server, "scheduler")
@@ -49,7 +66,7 @@ def test_a_run_by_its_schedule_waits_for_its_window_and_for_approval(tmp_path: P
         opened = datetime.fromtimestamp(waiting.until, UTC)
         assert (opened.hour, opened.minute) == (3, 0)
         assert (opened.date() - day).days in (0, 1)
-        assert said == ["before_run", "before_run", "before_turn", "before_turn", "after_run"]
+        assert said == ["before_run", "before_run", "before_turn", "before_turn", "before_turn", "after_run"]
         (first, *_) = [fact for fact in journal if isinstance(fact, facts.StepFailed)]
         assert first.because == "The gate ops says no: The backup is not done yet."
         (ended,) = [fact for fact in journal if isinstance(fact, facts.RunEnded)]
@@ -64,7 +81,25 @@ def test_a_run_by_its_schedule_waits_for_its_window_and_for_approval(tmp_path: P
         "gate.ops": {"kind": "nats", "subject": "ops.rota.may"},
         "window.night": {"cron": "0 3 * * *", "zone": "UTC", "hours": 3},
     }
-    tell(story, tmp_path, world="small", tables=tables)
+    tell(story, tmp_path, staff=("planner", "executor", "watcher"), tables=tables)
+
+
+def _told_by_mail_and_post(mails: receivers.Inbox, posts: receivers.Inbox) -> None:
+    """Each told of the plan, of what is asked, and of the end; the mail of the end answers the announcement's."""
+    for inbox in (mails, posts):
+        occasions = [occasion for occasion, _ in inbox.files]
+        assert {"announced", "approval", "ended"} <= set(occasions)
+        assert len(set(occasions)) == len(occasions)
+    first, last = (email.message_from_bytes(_file(mails, name).read_bytes()) for name in ("announced", "ended"))
+    assert last["In-Reply-To"] == first["Message-ID"]
+    assert "3 of 3 hosts" in str(last["Subject"])
+    assert json.loads(_file(posts, "ended").read_bytes())["occasion"] == "ended"
+
+
+def _file(inbox: receivers.Inbox, occasion: str) -> Path:
+    file = inbox.file(occasion)
+    assert file is not None, occasion
+    return file
 
 
 async def _gate(house: House, said: list[str]) -> None:
