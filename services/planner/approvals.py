@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 
 from services.planner.view import Said, View
-from shared.domain import facts
+from shared.domain import acts, facts
 from shared.domain.run import Run, RunState, Turn
 
 PLAN = "plan"
@@ -19,11 +19,24 @@ def of_plan(view: View) -> Said | None:
     run = view.run
     if run.state is not RunState.PLANNED or run.cancel or run.forecast is None or run.purpose != "update":
         return None
-    asked_for = [stop.vm.name for turn in run.forecast.turns for stop in turn.stops if not stop.consent]
-    if (run.policy.approval != "plan" and not asked_for) or PLAN in run.approved:
+    if not awaits_its_plan(run):
         return None
-    stopped = f" It stops {', '.join(asked_for)}, whose owners want to be asked." if asked_for else ""
+    stops = [stop for turn in run.forecast.turns for stop in turn.stops]
+    wanting = ", ".join(stop.vm.name for stop in stops if not stop.consent)
+    others = ", ".join(stop.vm.name for stop in stops if stop.consent)
+    stopped = f" It stops {wanting}, whose owners want to be asked." if wanting else ""
+    stopped += f" It stops {others} too." if others and wanting else f" It stops {others}." if others else ""
     return _ask(view, PLAN, run.forecast.digest, f"Is this to be done? {run.forecast.sentence}{stopped}")
+
+
+def awaits_its_plan(run: Run) -> bool:
+    """Whether people must approve a run's plan before it begins, and have not: because policy says so, or the plan
+    stops a VM and policy, or its owner, wants to be asked for that."""
+    if run.forecast is None or PLAN in run.approved:
+        return False
+    stops = [stop for turn in run.forecast.turns for stop in turn.stops]
+    wanted = bool(stops) if run.policy.approval == "stops" else any(not stop.consent for stop in stops)
+    return run.policy.approval == "plan" or wanted
 
 
 def of_turn(view: View, planned: facts.ForecastTurn) -> Said | None:
@@ -45,20 +58,31 @@ def of_change(view: View) -> Said | None:
             continue
         if any(other.host for other in view.run.turns.values() if other.id != turn.id):
             return Said(sentence=f"The turn of {turn.host.name} is asked for when those under way have ended.")
-        digest = hashlib.sha256("\n".join(turn.changes).encode()).hexdigest()[:16]
+        changes = _asked_changes(view.run, turn)
+        digest = hashlib.sha256("\n".join(changes).encode()).hexdigest()[:16]
         sentence = f"The turn of {turn.host.name} is not as it was approved. May it go on?"
-        return _ask(view, turn.id, digest, sentence, host=turn.host, changes=turn.changes)
+        return _ask(view, turn.id, digest, sentence, host=turn.host, changes=changes)
     return None
 
 
 def withheld(run: Run, turn: Turn) -> bool:
     """Whether a planned turn may not be carried out before people have approved what is different in it."""
-    return (
-        run.policy.approval == "plan"
-        and bool(turn.changes)
-        and turn.id not in run.approved
-        and not turn.turned_back
-        and run.cancel is None
+    if turn.id in run.approved or turn.turned_back or run.cancel is not None:
+        return False
+    return bool(_asked_changes(run, turn))
+
+
+def _asked_changes(run: Run, turn: Turn) -> tuple[str, ...]:
+    """What is different in a turn, in sentences, of that which policy wants approved."""
+    if run.policy.approval == "plan":
+        return turn.changes
+    if run.policy.approval != "stops" or run.forecast is None:
+        return ()
+    told = {stop.vm.uuid for planned in run.forecast.turns for stop in planned.stops}
+    return tuple(
+        f"{step.act.vm.name} is stopped, which the plan did not say."
+        for step in turn.steps.values()
+        if isinstance(step.act, acts.Stop) and step.act.vm.uuid not in told
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.planner import fitting, pacing
+from services.planner import approvals, fitting, pacing
 from shared.domain import window
 from shared.domain.book import Book
 from shared.domain.run import Run, RunState
@@ -59,7 +59,7 @@ def waits_for_room(run: Run, now: float) -> bool:
     if run.purpose != "update" or run.cancel or run.forecast is None:
         return False
     if run.state is RunState.PLANNED:
-        return (run.policy.approval != "plan" or "plan" in run.approved) and _is_open(run, now)
+        return not approvals.awaits_its_plan(run) and _is_open(run, now)
     return run.state is RunState.WAITING_FOR_WINDOW and _is_open(run, now)
 
 

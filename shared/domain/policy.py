@@ -106,8 +106,8 @@ class Policy(BaseModel):
     guest_shutdown_minutes: Minutes = 10.0
     """How long a guest may take to shut down; a database takes minutes, a guest that ignores the wish never ends."""
 
-    approval: Literal["none", "plan", "turn"] = "none"
-    """Whether a person must approve the plan, or each turn."""
+    approval: Literal["none", "plan", "turn", "stops"] = "none"
+    """Whether a person must approve the plan, each turn, or the plan only where it stops any VM (`stops`)."""
 
     approvers: Annotated[int, Field(ge=1, le=2)] = 1
     """How many different persons must approve."""

@@ -202,6 +202,42 @@ def test_who_is_to_be_asked_is_asked_with_the_plan() -> None:
     assert [act.consent for act in play.done if isinstance(act, acts.Stop)] == ["whoever approved the plan"]
 
 
+def test_policy_may_ask_for_approval_of_any_stop_and_of_nothing_else() -> None:
+    """A plan that stops nobody begins by itself; one that does is asked for, whoever consented before."""
+    policy = Policy(approval="stops", chains={"local_disk": ("shutdown",)})
+    free = Play(world(), policy).start().play()
+    assert free.run.outcome == "succeeded"
+    assert "approval_asked" not in free.names()
+
+    play = Play(world(pinned("scratch", "porthos")), policy).start()
+    asked = _until_asked(play)
+    assert play.kinds() == ["survey"]
+    assert asked.sentence.endswith(" It stops scratch.")
+    play.order(commands.ApproveRun(pool="lab", run=play.run.id, digest=asked.digest), orders.Given("yes", "bob@desk"))
+    play.play()
+    assert play.run.outcome == "succeeded", play.run.sentence
+    assert play.names().count("approval_asked") == 1
+
+
+def test_a_stop_that_the_approved_plan_did_not_have_is_asked_for_before_its_turn() -> None:
+    """Somebody started a VM with a local disk since."""
+    policy = Policy(approval="stops", chains={"local_disk": ("shutdown",)})
+    play = Play(world(), policy).start()
+    while "disable_host" not in play.kinds("athos"):
+        assert play.step()
+    play.world = replace(play.world, vms=(*play.world.vms, pinned("late", "porthos")))
+    asked = _until_asked(play)
+    assert asked.host is not None
+    assert (asked.host.name, asked.changes) == ("porthos", ("late is stopped, which the plan did not say.",))
+    assert not any(isinstance(act, acts.Stop) for act in play.done)
+
+
+def _until_asked(play: Play) -> facts.ApprovalAsked:
+    while "approval_asked" not in play.names():
+        assert play.step(), play.sentences[-3:]
+    return next(fact for fact, _ in play.journal if isinstance(fact, facts.ApprovalAsked))
+
+
 def test_an_owner_who_stopped_his_vm_meanwhile_has_it_so() -> None:
     """It is not ours to start."""
 
