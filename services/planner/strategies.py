@@ -47,10 +47,11 @@ class Chosen:
 @dataclass(frozen=True, slots=True)
 class Consents:
     """Who agreed to what: VMs by name, tag or uuid and the giver; those whose stop was approved with the plan, by uuid,
-    and whether somebody can still be asked with it."""
+    by whom, and whether somebody can still be asked with it."""
 
     given: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     approved: frozenset[str] = frozenset()
+    approvers: str = ""
     may_ask: bool = True
 
 
@@ -59,7 +60,8 @@ def consents_of(run: Run) -> Consents:
     given = dict.fromkeys(run.consents, run.by)
     turns = run.forecast.turns if run.forecast and "plan" in run.approved else ()
     approved = frozenset(stop.vm.uuid for turn in turns for stop in turn.stops if not stop.consent)
-    return Consents(given, approved, may_ask=run.forecast is None)
+    approvers = " and ".join(run.approved_by.get("plan", ()))
+    return Consents(given, approved, approvers, may_ask=run.forecast is None)
 
 
 def choose(
@@ -124,7 +126,7 @@ def _consent(vm: VM, strategy: str, who: str, consents: Consents) -> str | None:
     if given or strategy != "ask":
         return given or who
     if vm.uuid in consents.approved:
-        return "whoever approved the plan"
+        return consents.approvers
     return "" if consents.may_ask else None
 
 

@@ -315,7 +315,8 @@ def _given(run: Run, fact: facts.Fact, at: float) -> Run:
 
 def _approved(run: Run, fact: facts.Fact, at: float) -> Run:
     assert isinstance(fact, facts.RunApproved)
-    return replace(run, asked=None, approved={**run.approved, fact.about: fact.digest})
+    by = {**run.approved_by, fact.about: fact.by}
+    return replace(run, asked=None, approved={**run.approved, fact.about: fact.digest}, approved_by=by)
 
 
 def _not_approved(run: Run, fact: facts.Fact, at: float) -> Run:

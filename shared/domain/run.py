@@ -177,8 +177,8 @@ class Owed:
 class Run:
     """One carrying-out. Open turns are tables of steps, closed ones summaries. `skipped` has hosts that are left out,
     by uuid, with who said so (empty: policy); `forgiven` counts failed hosts after which a person let it go on.
-    `window` is when its turns may begin, `waiting` why it waits for that, `approved` what people approved,
-    `consents` the VMs, by name, tag or uuid, that its order agreed to have stopped."""
+    `window` is when its turns may begin, `waiting` why it waits for that, `approved` what people approved and
+    `approved_by` who, `consents` the VMs, by name, tag or uuid, that its order agreed to have stopped."""
 
     id: str
     pool: str
@@ -215,6 +215,7 @@ class Run:
     waiting: str = ""
     asked: Asked | None = None
     approved: Mapping[str, str] = field(default_factory=dict)
+    approved_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     consents: tuple[str, ...] = ()
 
     @property

@@ -199,7 +199,7 @@ def test_who_is_to_be_asked_is_asked_with_the_plan() -> None:
     play.order(commands.ApproveRun(pool="lab", run=play.run.id, digest=asked.digest), orders.Given("yes", "bob@desk"))
     play.play()
     assert play.run.outcome == "succeeded", play.run.sentence
-    assert [act.consent for act in play.done if isinstance(act, acts.Stop)] == ["whoever approved the plan"]
+    assert [act.consent for act in play.done if isinstance(act, acts.Stop)] == ["bob@desk"]
 
 
 def test_policy_may_ask_for_approval_of_any_stop_and_of_nothing_else() -> None:
