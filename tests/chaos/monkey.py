@@ -29,6 +29,7 @@ Injury = Literal[
     "cut executor",
     "cut watcher",
     "cut reporter",
+    "cut scheduler",
     "kill bus",
 ]
 
@@ -120,7 +121,8 @@ KINDS: tuple[Injury, ...] = (
     "cut executor",
     "cut watcher",
     "cut reporter",
+    "cut scheduler",
     "kill bus",
 )
-WEIGHTS = (4, 5, 2, 1, 1, 3, 5, 1, 1, 1, 3, 4, 1, 1, 2)
+WEIGHTS = (4, 5, 2, 1, 1, 3, 5, 1, 1, 1, 3, 4, 1, 1, 1, 2)
 """How often each is drawn; where Rota decides and acts, most."""
