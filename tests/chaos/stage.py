@@ -30,7 +30,7 @@ SERVICES = ("planner", "executor", "watcher", "reporter", "scheduler")
 POOL = "lab"
 SCHEDULE = "tonight"
 
-STARTED_WITHIN = 500.0
+STARTED_WITHIN = 350.0
 """Seconds of pool time in which one replica of each service has started, on a busy machine too: a tick that was over
 before any scheduler knew of its schedule is nobody's."""
 

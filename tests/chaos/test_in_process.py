@@ -8,7 +8,7 @@ from tests.chaos import in_process
 from tests.chaos.blows import LONG, LONGER_THAN_ACK_WAIT, WITHIN_A_REBOOT, Blow, Call, Case, sample, singles, storm
 
 SEED = 1
-SINGLES, STORMS = 26, 10
+SINGLES, STORMS = 18, 8
 
 Recorded = dict[int, tuple[tuple[Call, ...], float]]
 
