@@ -91,11 +91,12 @@ def of_network(snapshot: PoolSnapshot, policy: Policy) -> Iterator[facts.Blocker
 def of_vms(snapshot: PoolSnapshot, host: Host) -> Iterator[facts.Blocker]:
     """VMs on a host that may not leave it, whatever the targets."""
     for vm in snapshot.resident(host.uuid):
-        if stop := _of_running(vm, host):
+        if stop := of_running(vm, host):
             yield _with_ground(snapshot, host, vm, stop)
 
 
-def _of_running(vm: VM, host: Host) -> facts.Blocker | None:
+def of_running(vm: VM, host: Host) -> facts.Blocker | None:
+    """What keeps a VM on its host, whatever the targets; None where nothing does."""
     if vm.power_state != "running":
         because = f"VM {vm.name} on {host.name} is {vm.power_state}; unpause it or stop it."
         return _of_vm(vm, host, "VM_BAD_POWER_STATE", because)

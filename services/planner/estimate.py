@@ -85,13 +85,17 @@ def leg(turn: facts.ForecastTurn, policy: Policy, pace: Pace, *, first: bool) ->
     host = turn.host.uuid
     reboots = turn.reboots
     away = tuple(
-        Move(move.vm.uuid, host, move.to.uuid, move.memory, pace.move(move.memory)) for move in turn.moves if reboots
+        Move(move.vm.uuid, move.source.uuid if move.source else host, move.to.uuid, move.memory, pace.move(move.memory))
+        for move in turn.moves
+        if reboots
     )
     soak = max(canaries.SHORTEST, policy.soak_minutes) * 60.0 if policy.soak_minutes > 0 else 0.0
     soaks = first and policy.updates and reboots and bool(away) and soak > 0 and policy.canaries > 0
-    watched = sorted(away, key=lambda move: move.memory)[: policy.canaries] if soaks else []
-    home = [Move(move.vm, move.to, host, move.memory, move.seconds) for move in away if move not in watched]
-    home[:0] = [Move(move.vm, move.to, host, move.memory, move.seconds) for move in watched]
+    own = [move for move in away if move.source == host]
+    rooms = [move for move in reversed(away) if move.source != host]
+    watched = sorted(own, key=lambda move: move.memory)[: policy.canaries] if soaks else []
+    others = [move for move in own if move not in watched]
+    home = [Move(move.vm, move.to, move.source, move.memory, move.seconds) for move in (*watched, *others, *rooms)]
     return Leg(
         turn=turn.turn,
         host=host,

@@ -47,15 +47,17 @@ def forecast(
     turns: list[facts.ForecastTurn] = []
     done: set[str] = set()
     skipped: list[str] = []
+    world = placement.Placer(snapshot)
     for number, host in enumerate(chosen.hosts, 1):
         turn, master = turn_id(len(turns) + 1), host.uuid == snapshot.master
         if selection.work(host, policy) == "toolstack":
             turns.append(_forecast_turn(turn, host, master, placement.Placement(), policy))
             continue
-        coming = frozenset(one.uuid for one in chosen.hosts[number : number + turn_plan.SOON])
-        found = _placed(snapshot, host, policy, newest=frozenset(done), coming=coming)
-        kept = [*blockers.of_vms(snapshot, host), *(blockers.of_short(snapshot, host, one) for one in found.short)]
-        decided = strategies.choose(snapshot, host, kept, policy, consents)
+        bound = tuple(blockers.of_vms(world.snapshot, host))
+        coming = tuple(one.uuid for one in chosen.hosts[number:])
+        found = _placed(world, host, policy, bound, frozenset(done), coming)
+        kept = [*bound, *(blockers.of_short(world.snapshot, host, one) for one in found.short)]
+        decided = strategies.choose(world.snapshot, host, kept, policy, consents)
         if decided.left_out_for:
             hosts = tuple(one for one in hosts if one != host)
             skipped.append(_left_out(host, decided))
@@ -66,7 +68,8 @@ def forecast(
         turns.append(_forecast_turn(turn, host, master, found, policy, decided.stops))
         done.add(host.uuid)
     allowed = limits.resolved(policy, snapshot)
-    left = tuple(host.named for host in snapshot.hosts if host not in hosts)
+    theirs = {host.uuid for host in hosts}
+    left = tuple(host.named for host in snapshot.hosts if host.uuid not in theirs)
     times = timing.of(snapshot, turns, policy, allowed, history)
     turns = [*times.turns]
     unique = tuple({(stop.sentence): stop for stop in stops}.values())
@@ -104,14 +107,23 @@ def forecast(
 
 
 def _placed(
-    snapshot: PoolSnapshot, host: Host, policy: Policy, newest: frozenset[str], coming: frozenset[str]
+    world: placement.Placer,
+    host: Host,
+    policy: Policy,
+    bound: Sequence[facts.Blocker],
+    newest: frozenset[str],
+    coming: Sequence[str],
 ) -> placement.Placement:
-    """Places as the turn itself will find them: rather not on hosts whose turns come next."""
-    bound = {stop.vm.uuid for stop in blockers.of_vms(snapshot, host) if stop.vm}
-    vms = [vm for vm in snapshot.resident(host.uuid) if vm.uuid not in bound]
-    avoid = {vm.uuid: coming for vm in vms}
-    conditions = placement.Conditions(newest=newest, avoid=avoid, squeeze=policy.squeeze)
-    return placement.place(snapshot, host, vms, conditions)
+    stay = {stop.vm.uuid for stop in bound if stop.vm}
+    vms = [vm for vm in world.snapshot.resident(host.uuid) if vm.uuid not in stay]
+    given = placement.Conditions(
+        newest=newest,
+        squeeze=policy.squeeze,
+        soon=turn_plan.soon(coming, policy),
+        coming=frozenset(coming),
+        may_make_room=lambda vm: blockers.of_running(vm, host) is None,
+    )
+    return world.place(host, vms, given)
 
 
 def _left_out(host: Host, decided: strategies.Chosen) -> str:
@@ -142,7 +154,16 @@ def _forecast_turn(
         host=host.named,
         master=master,
         updates=tuple(Package(one.name, one.version, one.release) for one in host.updates or ()),
-        moves=tuple(facts.ForecastMove(vm=move.vm.named, to=move.to.named, memory=move.memory) for move in found.moves),
+        moves=tuple(
+            facts.ForecastMove(
+                vm=move.vm.named,
+                to=move.to.named,
+                memory=move.memory,
+                purpose="room" if move.source else "empty",
+                source=move.source.named if move.source else None,
+            )
+            for move in (*found.rooms, *found.moves)
+        ),
         seconds=0.0,
         reboots=selection.work(host, policy) != "toolstack",
         because=_turn_because(host, master, policy),
@@ -181,6 +202,10 @@ def _digest(turns: Sequence[facts.ForecastTurn], stops: Sequence[facts.Blocker])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+NAMED = 20
+"""So many hosts are named in a sentence."""
+
+
 def _forecast_sentence(
     snapshot: PoolSnapshot,
     turns: Sequence[facts.ForecastTurn],
@@ -195,7 +220,8 @@ def _forecast_sentence(
         return f"Nothing to do on pool {snapshot.name}: no host has an update waiting."
     moves = sum(len(turn.moves) for turn in turns)
     stopped = [stop.vm.name for turn in turns for stop in turn.stops]
-    names = ", ".join(turn.host.name for turn in turns)
+    names = ", ".join(turn.host.name for turn in turns[:NAMED])
+    names += f" and {len(turns) - NAMED} more" if len(turns) > NAMED else ""
     rest = f"; {len(left)} left alone" if left else ""
     return (
         f"{len(turns)} of {len(snapshot.hosts)} hosts of {snapshot.name} have a turn ({names}{rest}), with {moves} VMs"

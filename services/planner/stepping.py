@@ -265,7 +265,7 @@ def under_way(turn: Turn) -> bool:
 def homeward(run: Run, turn: Turn, swept: Sequence[Named]) -> facts.StepsAdded | None:
     """Steps home for VMs that the sweep moved and that no step brings home yet."""
     enables = turn.of_kind("enable_host")
-    if turn.host is None or not enables:
+    if turn.host is None or not enables or run.policy.mode != "home":
         return None
     covered = {
         step.act.vm.uuid
@@ -298,7 +298,7 @@ def differences(run: Run, turn: str, steps: Sequence[facts.StepPlanned]) -> tupl
     forecast = next((one for one in run.forecast.turns if one.turn == turn), None) if run.forecast else None
     if forecast is None:
         return (), ()
-    before = {move.vm.name: move.to.name for move in forecast.moves}
+    before = {move.vm.name: move.to.name for move in forecast.moves if move.purpose == "empty"}
     now = {
         step.act.vm.name: step.act.to.name
         for step in steps

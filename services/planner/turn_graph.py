@@ -7,15 +7,21 @@ from collections.abc import Mapping, Sequence
 from services.planner import canaries, placement, stopping, strategies
 from services.planner.beside import Beside
 from shared.domain import acts, facts
-from shared.domain.model import Host, Package, PoolSnapshot
+from shared.domain.model import VM, Host, Package, PoolSnapshot
 from shared.domain.names import Named, step_id
 from shared.domain.policy import Policy
 
 GIB = 1024**3
 
+OWN = "own"
+"""The first guests are watched on the turn's own host."""
+
+WELL = "the first guests are well on {}"
+
 
 class Graph:
-    """The steps of one turn, numbered as they are added; `first` of the run's first host. Lives for one call."""
+    """The steps of one turn, numbered as they are added; the first guests are watched on the host `soaks` (uuid, or
+    OWN). Lives for one call."""
 
     def __init__(
         self,
@@ -25,7 +31,7 @@ class Graph:
         homes: Mapping[str, facts.Home],
         policy: Policy,
         beside: Beside,
-        first: bool = False,
+        soaks: str = "",
     ) -> None:
         self.turn = turn
         self.snapshot = snapshot
@@ -33,7 +39,7 @@ class Graph:
         self.homes = homes
         self.policy = policy
         self.beside = beside
-        self.first = first
+        self.soaks = soaks
         self.number = 1
         self.planned: list[facts.StepPlanned] = []
 
@@ -51,18 +57,24 @@ class Graph:
 
     def steps(
         self,
-        moves: Sequence[placement.Move],
+        found: placement.Placement,
         stops: Sequence[strategies.Stop] = (),
         done: frozenset[str] = frozenset(),
+        parked: Sequence[tuple[VM, Host]] = (),
+        coming: Sequence[str] = (),
     ) -> tuple[facts.StepPlanned, ...]:
+        """The turn that empties a host by this placement. What cannot move is stopped as `stops` say and started
+        again. VMs that are `parked` elsewhere come home with the others; hosts whose turns are `coming` (uuids) are not
+        gone home to yet."""
         host, name = self.host.named, self.host.name
+        moves = found.moves
         disabled = self.add(
             acts.DisableHost(host),
             f"No VM may come to {name} any more.",
             (step_id(self.turn, 1), "the plan is fresh"),
             *((step, f"it brings a VM to {name}") for step in self.beside.arriving.get(host.uuid, ())),
         )
-        left = [self._away(move, disabled) for move in moves]
+        left = self._leave(found, disabled)
         down = self._stopped(stops, left, disabled, done)
         empty = self.add(
             acts.EvacuateRest(host, self.policy.migration_network),
@@ -74,7 +86,8 @@ class Graph:
         )
         back = self._patched_and_back(host, empty)
         self._started(stops, back)
-        self._homeward(moves, back)
+        if self.policy.mode == "home":
+            self._homeward(found, back, parked, coming)
         return tuple(self.planned)
 
     def _stopped(
@@ -111,29 +124,61 @@ class Graph:
                 )
             needs = tuple((step, "it starts first") for step in added)
 
-    def _homeward(self, moves: Sequence[placement.Move], back: str) -> None:
-        """VMs go home; after the run's first host a few first, which are watched before the others follow."""
+    def _leave(self, found: placement.Placement, disabled: str) -> list[str]:
+        """The moves that make room, then those of the VMs that leave, each behind what makes room for it; where the
+        run's first updated host gets VMs for the first time, a few go first and are watched."""
+        gone: dict[str, tuple[str, int]] = {}
+        for move in found.rooms:
+            gone[move.vm.uuid] = self._away(move, disabled, found, gone), move.memory
+        there = [move.vm for move in found.moves if move.to.uuid == self.soaks]
+        chosen = canaries.choose(there, self.policy.canaries) if there else ()
+        steps = {move.vm.uuid: self._away(move, disabled, found, gone) for move in found.moves if move.vm in chosen}
+        watched: tuple[tuple[str, str], ...] = ()
+        if steps:
+            to = next(move.to for move in found.moves if move.to.uuid == self.soaks)
+            watched = ((self._watch(to.named, chosen, list(steps.values()), "it is there"), WELL.format(to.name)),)
+        for move in found.moves:
+            if move.vm.uuid not in steps:
+                behind = watched if move.to.uuid == self.soaks else ()
+                steps[move.vm.uuid] = self._away(move, disabled, found, gone, *behind)
+        return [steps[move.vm.uuid] for move in found.moves]
+
+    def _watch(self, host: Named, chosen: Sequence[VM], there: Sequence[str], because: str) -> str:
+        names = " and ".join(vm.name for vm in chosen)
+        return self.add(
+            acts.WatchGuests(host, tuple(vm.named for vm in chosen), self._minutes()),
+            f"See that {names} go on reporting on {host.name}, the first host of the run.",
+            *((step, because) for step in there),
+        )
+
+    def _homeward(
+        self, found: placement.Placement, back: str, parked: Sequence[tuple[VM, Host]], coming: Sequence[str]
+    ) -> None:
+        """VMs go home; after the run's first host a few first, which are watched before the others follow. Those that
+        made room follow when it is free again, unless the turn of their host is to come: then they go home with it."""
+        moves = [*found.moves, *(placement.Move(vm, where, 0) for vm, where in parked)]
         returning = [move for move in moves if self.homes[move.vm.uuid].host.uuid == self.host.uuid]
-        chosen = canaries.choose([move.vm for move in returning], self.policy.canaries) if self._soaks() else ()
+        chosen = canaries.choose([move.vm for move in returning], self.policy.canaries) if self.soaks == OWN else ()
         because = f"{self.host.name} is done and takes VMs"
-        first = [self._home(move, back, because) for move in returning if move.vm in chosen]
-        if first:
-            names = " and ".join(vm.name for vm in chosen)
-            back = self.add(
-                acts.WatchGuests(self.host.named, tuple(vm.named for vm in chosen), self._minutes()),
-                f"See that {names} go on reporting on {self.host.name}, the first host of the run.",
-                *((step, "it is home") for step in first),
-            )
-            because = f"the first guests are well on {self.host.name}"
+        gone = {move.vm.uuid: self._home(move, (back, because)) for move in returning if move.vm in chosen}
+        if gone:
+            back = self._watch(self.host.named, chosen, list(gone.values()), "it is home")
+            because = WELL.format(self.host.name)
         for move in returning:
             if move.vm not in chosen:
-                self._home(move, back, because)
+                gone[move.vm.uuid] = self._home(move, (back, because))
+        for room in reversed(found.rooms):
+            if room.source and self._lives_on(room.vm, room.source) and room.source.uuid not in coming:
+                came = [one for one in (*moves, *found.rooms) if one.to == room.source and one.vm.uuid in gone]
+                frees = ((gone[one.vm.uuid], f"frees {_gib(one.memory)} on {room.source.name}") for one in came)
+                gone[room.vm.uuid] = self._home(room, (back, because), *frees)
+
+    def _lives_on(self, vm: VM, host: Host) -> bool:
+        home = self.homes.get(vm.uuid)
+        return home is not None and home.host.uuid == host.uuid
 
     def _minutes(self) -> float:
         return max(canaries.SHORTEST, self.policy.soak_minutes)
-
-    def _soaks(self) -> bool:
-        return self.first and self.policy.updates and self.policy.soak_minutes > 0
 
     def toolstack_steps(self) -> tuple[facts.StepPlanned, ...]:
         """Packages that need no reboot: installed while the VMs run, then another toolstack."""
@@ -157,12 +202,27 @@ class Graph:
         )
         return tuple(self.planned)
 
-    def _away(self, move: placement.Move, disabled: str) -> str:
-        return self.add(
-            acts.MigrateVM(move.vm.named, move.to.named, self.host.named, "empty", self._network()),
-            f"{move.vm.name} leaves {self.host.name} for {move.to.name}.",
+    def _away(
+        self,
+        move: placement.Move,
+        disabled: str,
+        found: placement.Placement,
+        gone: Mapping[str, tuple[str, int]],
+        *behind: tuple[str, str],
+    ) -> str:
+        """A VM leaves the host, or another to make room: when what makes room for itself has `gone` (VM to its step and
+        the bytes that frees)."""
+        frees = (gone[vm] for vm in found.after.get(move.vm.uuid, ()))
+        needs = (
             (disabled, f"{self.host.name} takes no new VMs"),
+            *((step, f"frees {_gib(size)} on {move.to.name}") for step, size in frees),
+            *behind,
         )
+        if move.source is None:
+            act = acts.MigrateVM(move.vm.named, move.to.named, self.host.named, "empty", self._network())
+            return self.add(act, f"{move.vm.name} leaves {self.host.name} for {move.to.name}.", *needs)
+        act = acts.MigrateVM(move.vm.named, move.to.named, move.source.named, "room", self._network())
+        return self.add(act, f"{move.vm.name} makes room on {move.source.name} and goes to {move.to.name}.", *needs)
 
     def _network(self) -> str:
         return self.policy.migration_network or self.snapshot.settings.migration_network
@@ -211,12 +271,12 @@ class Graph:
         )
         return ((kept, "the members have the database"),)
 
-    def _home(self, move: placement.Move, after: str, because: str) -> str:
+    def _home(self, move: placement.Move, *needs: tuple[str, str]) -> str:
         home = self.homes[move.vm.uuid].host
         return self.add(
             acts.MigrateVM(move.vm.named, home, move.to.named, "home", self._network()),
             f"{move.vm.name} goes home from {move.to.name} to {home.name}.",
-            (after, because),
+            *needs,
             if_it_fails="warn",
         )
 

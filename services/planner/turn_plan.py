@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.planner import blockers, gates, placement, selection, strategies
 from services.planner.beside import Beside
-from services.planner.turn_graph import Graph
+from services.planner.turn_graph import OWN, Graph
 from shared.domain import facts
 from shared.domain.model import VM, Host, PoolSnapshot
 from shared.domain.names import Named
@@ -27,7 +27,8 @@ class TurnPlan:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What a turn must know beside its snapshot: homes as noted, VMs that could not go home, hosts done already, hosts
-    whose turns are to come, in their order, what other open turns will still do, and who agreed that VMs stop."""
+    whose turns are to come, in their order, what other open turns will still do, who agreed that VMs stop, and where
+    the run's moves have `put` VMs (uuids of VM and host)."""
 
     homes: Mapping[str, facts.Home]
     stranded: frozenset[str]
@@ -35,6 +36,7 @@ class Standing:
     coming: tuple[str, ...] = ()
     beside: Beside = field(default_factory=Beside)
     consents: strategies.Consents = field(default_factory=strategies.Consents)
+    put: Mapping[str, str] = field(default_factory=dict)
 
 
 def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Standing, policy: Policy) -> TurnPlan:
@@ -58,8 +60,9 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
     stops = (*_in_the_way(snapshot, here, policy), *chosen.blockers, *_left_out(here, chosen))
     if stops:
         return TurnPlan((), fresh, stops)
-    graph = Graph(turn, snapshot, here, known, policy, standing.beside, not standing.done)
-    steps = graph.steps(found.moves, chosen.stops, standing.done)
+    graph = Graph(turn, snapshot, here, known, policy, standing.beside, soaks_at(standing, policy))
+    back = parked(snapshot, here, standing) if policy.mode == "home" else ()
+    steps = graph.steps(found, chosen.stops, standing.done, back, standing.coming)
     return TurnPlan(gates.around_turn(steps, turn, here.named, policy), fresh, ())
 
 
@@ -83,7 +86,8 @@ def _in_the_way(snapshot: PoolSnapshot, here: Host, policy: Policy) -> list[fact
 def new_homes(snapshot: PoolSnapshot, here: Host, standing: Standing) -> tuple[facts.Home, ...]:
     """Homes of VMs on this host that are seen for the first time, or that their owners moved here.
 
-    A VM that could not go home keeps the home it has, and so does one that is about to.
+    A VM that could not go home keeps the home it has, and so does one that is about to, or that a move of this run
+    has put here.
     """
     going = _going(here, standing)
     return tuple(
@@ -91,6 +95,7 @@ def new_homes(snapshot: PoolSnapshot, here: Host, standing: Standing) -> tuple[f
         for vm in snapshot.resident(here.uuid)
         if vm.uuid not in standing.stranded
         and vm.uuid not in going
+        and standing.put.get(vm.uuid) != here.uuid
         and (vm.uuid not in standing.homes or standing.homes[vm.uuid].host.uuid != here.uuid)
     )
 
@@ -109,8 +114,8 @@ def _placed_home_aware(
     vms = [vm for vm in snapshot.resident(here.uuid) if vm.uuid not in bound]
     straight: list[placement.Move] = []
     promised = dict(standing.beside.promised)
-    for vm in vms:
-        home = snapshot.host(known[vm.uuid].host.uuid)
+    for vm in vms if policy.mode == "home" else ():
+        home = snapshot.host(known[vm.uuid].host.uuid) if vm.uuid in known else None
         if home is None or home.uuid == here.uuid or home.uuid not in standing.done:
             continue
         room = snapshot.free(home) - promised.get(home.uuid, 0)
@@ -120,23 +125,59 @@ def _placed_home_aware(
         straight.append(placement.Move(vm, home, placement.comfortable(vm)))
     gone = {move.vm.uuid for move in straight}
     left = [vm for vm in vms if vm.uuid not in gone]
-    rest = placement.place(snapshot, here, left, conditions(standing, policy, left, promised))
-    return placement.Placement((*straight, *rest.moves), rest.short)
+    given = replace(conditions(standing, policy, promised), may_make_room=_movable(snapshot, standing))
+    rest = placement.place(snapshot, here, left, given)
+    return replace(rest, moves=(*straight, *rest.moves))
+
+
+def _movable(snapshot: PoolSnapshot, standing: Standing) -> Callable[[VM], bool]:
+    """Which VMs of other hosts may be moved to make room: those that nothing binds and no other turn moves."""
+    moved = {one.vm for departures in standing.beside.leaving.values() for one in departures}
+    hosts = {host.uuid: host for host in snapshot.hosts}
+    return lambda vm: vm.uuid not in moved and blockers.of_running(vm, hosts[vm.host or ""]) is None
+
+
+def parked(snapshot: PoolSnapshot, here: Host, standing: Standing) -> tuple[tuple[VM, Host], ...]:
+    """VMs that live on a host and stand elsewhere, where a move of this run has put them, with that host: they made
+    room for others, or could not go home before their host was updated."""
+    going = {one.vm for departures in standing.beside.leaving.values() for one in departures}
+    found = []
+    for uuid, home in standing.homes.items():
+        if home.host.uuid == here.uuid and standing.put.get(uuid, here.uuid) != here.uuid and uuid not in going:
+            where = snapshot.host(standing.put[uuid])
+            there = next((vm for vm in snapshot.resident(where.uuid) if vm.uuid == uuid), None) if where else None
+            if where and there and blockers.of_running(there, where) is None:
+                found.append((there, where))
+    return tuple(found)
+
+
+def soaks_at(standing: Standing, policy: Policy) -> str:
+    """The host (uuid) on which a turn lets the first guests be watched: its own where it is the run's first and its VMs
+    come home (then `own`), else the run's first when VMs go there for the first time; empty where neither is so."""
+    if not policy.updates or policy.soak_minutes <= 0:
+        return ""
+    if policy.mode == "home":
+        return "" if standing.done else OWN
+    return next(iter(standing.done)) if len(standing.done) == 1 else ""
 
 
 SOON = 3
 """So many hosts whose turns come next are avoided as destinations: they may be emptied while this one is away."""
 
 
-def conditions(
-    standing: Standing, policy: Policy, vms: Sequence[VM], promised: Mapping[str, int]
-) -> placement.Conditions:
+def soon(coming: Sequence[str], policy: Policy) -> frozenset[str]:
+    """Hosts that will be emptied while what goes there now is still there: the next few where VMs go home meanwhile,
+    else all whose turns are to come."""
+    return frozenset(coming[:SOON] if policy.mode == "home" else coming)
+
+
+def conditions(standing: Standing, policy: Policy, promised: Mapping[str, int]) -> placement.Conditions:
     """What holds for a placement beside the snapshot."""
-    soon = frozenset(standing.coming[:SOON])
     return placement.Conditions(
         closed=standing.beside.closed,
         newest=standing.done,
         promised=promised,
-        avoid={vm.uuid: soon for vm in vms},
+        soon=soon(standing.coming, policy),
+        coming=frozenset(standing.coming),
         squeeze=policy.squeeze,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from services.planner import (
@@ -27,7 +27,7 @@ from services.planner.view import Said, View
 from shared.domain import acts, evolve, facts
 from shared.domain.model import PoolSnapshot
 from shared.domain.names import Named
-from shared.domain.run import PREPARATION, RunState, Step, StepState, Turn
+from shared.domain.run import PREPARATION, Run, RunState, Step, StepState, Turn
 
 LOOK_AT_BACKUP_AGAIN = 120.0
 """Seconds of pool time between two looks at a backup that a turn waits for."""
@@ -181,7 +181,16 @@ def _standing(view: View, turn: Turn, snapshot: PoolSnapshot) -> turn_plan.Stand
         pacing.coming(run),
         beside.of_turn(run, turn.id, snapshot),
         strategies.consents_of(run),
+        _put(run),
     )
+
+
+def _put(run: Run) -> Mapping[str, str]:
+    """Where this run's moves have put VMs (uuids of VM and host)."""
+    put = dict(run.put)
+    for turn in run.turns.values():
+        put.update(turn.put())
+    return put
 
 
 def end_turns(view: View) -> Said | None:
@@ -191,7 +200,8 @@ def end_turns(view: View) -> Said | None:
             continue
         warnings = (*stepping.turn_warnings(turn), *gates.warnings(turn))
         took = patience.duration(view.now - turn.begun_at)
-        done = f"{turn.host.name} is updated and its VMs are home, in {took}."
+        homes = " and its VMs are home" if view.run.policy.mode == "home" else ""
+        done = f"{turn.host.name} is updated{homes}, in {took}."
         back = f"{turn.host.name} was not updated and works as before."
         ended = facts.TurnEnded(
             **view.ids,

@@ -266,7 +266,12 @@ def _turn_ended(run: Run, fact: facts.Fact, at: float) -> Run:
     stranded = {**run.stranded, **_stranded(turn)}
     turns = {id: other for id, other in run.turns.items() if id != turn.id}
     return replace(
-        run, turns=turns, closed=(*run.closed, closed), stranded=stranded, warnings=(*run.warnings, *fact.warnings)
+        run,
+        turns=turns,
+        closed=(*run.closed, closed),
+        stranded=stranded,
+        put={**run.put, **turn.put()},
+        warnings=(*run.warnings, *fact.warnings),
     )
 
 

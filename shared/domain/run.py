@@ -102,6 +102,15 @@ class Turn:
         """Its steps of one kind, in the order they were planned."""
         return tuple(step for step in self.steps.values() if step.act.kind == kind)
 
+    def put(self) -> dict[str, str]:
+        """Where its moves have put VMs so far (uuids of VM and host), each by its last move."""
+        ended = [
+            (step.ended_at, step.act)
+            for step in self.steps.values()
+            if isinstance(step.act, acts.MigrateVM) and step.state is StepState.SUCCEEDED
+        ]
+        return {act.vm.uuid: act.to.uuid for _, act in sorted(ended, key=lambda one: one[0])}
+
     @property
     def next_step(self) -> str:
         """The id of a step that joins it."""
@@ -178,7 +187,8 @@ class Run:
     """One carrying-out. Open turns are tables of steps, closed ones summaries. `skipped` has hosts that are left out,
     by uuid, with who said so (empty: policy); `forgiven` counts failed hosts after which a person let it go on.
     `window` is when its turns may begin, `waiting` why it waits for that, `approved` what people approved and
-    `approved_by` who, `consents` the VMs, by name, tag or uuid, that its order agreed to have stopped."""
+    `approved_by` who, `consents` the VMs, by name, tag or uuid, that its order agreed to have stopped. `put` is where
+    the moves of closed turns have left VMs (uuids of VM and host)."""
 
     id: str
     pool: str
@@ -208,6 +218,7 @@ class Run:
     warnings: tuple[str, ...] = ()
     owed: tuple[Owed, ...] = ()
     stranded: Mapping[str, Named] = field(default_factory=dict)
+    put: Mapping[str, str] = field(default_factory=dict)
     outcome: facts.Outcome | None = None
     sentence: str = ""
     blockers: tuple[facts.Blocker, ...] = ()

@@ -69,7 +69,7 @@ class Ground:
         """How unwelcome a host is to a VM: 0 no word against it, 1 it will be emptied again, 2 it failed before."""
         if host in self.conditions.avoid.get(vm.uuid, ()):
             return 2
-        return 1 if host in self.conditions.soon or host in self.conditions.coming else 0
+        return 1 if host in self.conditions.soon else 0
 
     def beside(self, vm: VM, host: str) -> int:
         """How many other VMs of its group stand on a host: anti-affinity keeps them apart where it can (best effort, as

@@ -48,8 +48,9 @@ class Conditions:
     whatever the snapshot says, bytes promised on hosts, hosts that a VM should rather not go to (it failed to before),
     and whether guests may be squeezed.
 
-    `coming` are the hosts that will be emptied later: none is entered if another host can take the VM, and what is
-    `newest` never goes there. `may_make_room` says which VMs of other hosts may be moved to make room (None: none)."""
+    No host of `soon` is entered if another can take the VM: it will be emptied again. `coming` are the hosts whose
+    turns are to come: nothing goes there from one that is `newest`. `may_make_room` says which VMs of other hosts may
+    be moved to make room (None: none)."""
 
     closed: frozenset[str] = frozenset()
     newest: frozenset[str] = frozenset()

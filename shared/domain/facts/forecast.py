@@ -14,13 +14,16 @@ from shared.domain.policy import Policy
 
 
 class ForecastMove(Value):
-    """A VM that leaves a host in its turn and comes back. `times` are seconds from the run's beginning: it leaves from,
-    until; it goes home from, until."""
+    """A VM that leaves a host in its turn (`empty`), or makes room on its own, `source`, for one that does
+    (`room`), and comes back. `times` are seconds from the run's beginning: it leaves from, until; it goes home
+    from, until."""
 
     vm: Named
     to: Named
     memory: int
     times: tuple[int, ...] = ()
+    purpose: Literal["empty", "room"] = "empty"
+    source: Named | None = None
 
 
 class ForecastPart(Value):
