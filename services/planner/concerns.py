@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from services.planner import backups, placement, timing, versions
+from services.planner import backups, ceiling, placement, timing, versions
 from shared.domain.model import VM, Host, PoolSnapshot
 from shared.domain.policy import Policy
 
@@ -29,6 +29,7 @@ def warnings(snapshot: PoolSnapshot, turns: Sequence[Host]) -> Iterator[str]:
         _storage(snapshot),
         _closed(snapshot),
         _guests(snapshot),
+        ceiling.warnings(snapshot, turns),
     )
 
 

@@ -13,6 +13,7 @@ from services.planner import (
     limits,
     placement,
     selection,
+    squeezing,
     stopping,
     strategies,
     timing,
@@ -21,7 +22,7 @@ from services.planner import (
 )
 from shared.domain import facts
 from shared.domain.history import History
-from shared.domain.model import Host, Package, PoolSettings, PoolSnapshot
+from shared.domain.model import VM, Host, Package, PoolSettings, PoolSnapshot
 from shared.domain.names import Named, turn_id
 from shared.domain.offers import advisories
 from shared.domain.policy import Policy
@@ -47,6 +48,7 @@ def forecast(
     turns: list[facts.ForecastTurn] = []
     done: set[str] = set()
     skipped: list[str] = []
+    moving: list[VM] = []
     world = placement.Placer(snapshot)
     for number, host in enumerate(chosen.hosts, 1):
         turn, master = turn_id(len(turns) + 1), host.uuid == snapshot.master
@@ -65,6 +67,8 @@ def forecast(
             continue
         stops += decided.blockers
         opinions += concerns.second_opinion(snapshot, host, [move.vm for move in found.moves])
+        moving += [move.vm for move in (*found.rooms, *found.moves)]
+        opinions += squeezing.told(world.snapshot, host, found) if policy.squeeze else ()
         turns.append(_forecast_turn(turn, host, master, found, policy, decided.stops))
         done.add(host.uuid)
     allowed = limits.resolved(policy, snapshot)
@@ -93,6 +97,7 @@ def forecast(
             *(gates.notes(policy) if hosts else ()),
             *concerns.notes(snapshot, policy, hosts, times),
             *opinions,
+            *squeezing.moving(moving),
             *fits,
         ),
         upper=times.upper,

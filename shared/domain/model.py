@@ -48,9 +48,10 @@ class Host:
     does not run. `cpu_features` is `cpu_info.features_hvm`, hexadecimal words with dashes. `clock_offset` are the
     seconds that its clock is before ours, None where it was not asked; `disk_free` bytes on its root disk (None: it
     could not be told); `networks_with_ip` the networks it has an address on. `ahead`: it was updated before its master,
-    which does not let it in until it is updated too. `control_domain_disks` are names of disks that its control domain
-    holds, as a backup does; `tasks_of_others` the names of tasks on it that are not of this run; `suspend_sr` where the
-    memory of VMs that are suspended on it goes, where neither VM nor pool say."""
+    which does not let it in until it is updated too. `installed` are the packages that decide whether a member may join
+    its master (`packages.CEILING`), name to `name-version-release.arch`. `control_domain_disks` are names of disks that
+    its control domain holds, as a backup does; `tasks_of_others` the names of tasks on it that are not of this run;
+    `suspend_sr` where the memory of VMs that are suspended on it goes, where neither VM nor pool say."""
 
     uuid: str
     name: str
@@ -79,6 +80,7 @@ class Host:
     control_domain_disks: tuple[str, ...] = ()
     tasks_of_others: tuple[str, ...] = ()
     suspend_sr: str = ""
+    installed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def named(self) -> Named:

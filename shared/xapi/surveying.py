@@ -96,6 +96,7 @@ async def _asked(host: Host, ask: Asking, access: Access) -> Host:
         toolstack_pending=packages.toolstack_is_stale(said.installed, host.versions),
         clock_offset=said.clock_offset,
         disk_free=said.disk_free,
+        installed=dict(said.installed),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.planner import backups, blockers, concerns, forecasting
-from shared.domain.model import SR, VM, Disc, Disk, Evacuation, PoolSettings, PoolSnapshot
+from shared.domain.model import SR, VM, Disc, Disk, Evacuation, Package, PoolSettings, PoolSnapshot
 from shared.domain.policy import Policy
 from tests.services.planner.play import GIB, host, pool, vm
 
@@ -28,6 +28,11 @@ def warned(snapshot: PoolSnapshot) -> str:
 def noted(snapshot: PoolSnapshot) -> str:
     """All notes of a forecast as one text."""
     return " ".join(forecasting.forecast(snapshot, Policy()).notes)
+
+
+def noted_with(snapshot: PoolSnapshot, policy: Policy) -> str:
+    """The same under a policy."""
+    return " ".join(forecasting.forecast(snapshot, policy).notes)
 
 
 def two(*vms: VM, **changes: Any) -> PoolSnapshot:
@@ -130,6 +135,35 @@ def test_clocks_that_are_apart_are_a_warning() -> None:
     said = warned(pool(hosts, (), PoolSettings()))
     assert "All hosts' clocks are 5 min before the clock of the machine that Rota runs on" in said
     assert "clock" not in warned(two(clock_offset=-1.0))
+
+
+def test_a_member_that_is_offered_other_versions_than_its_master_is_a_warning() -> None:
+    """Newer ones would not be installed, older ones would leave it behind; what the master has already counts too."""
+    assert "offered" not in warned(two())
+    newer = warned(two(updates=(Package("kernel", "4.19.19", "8.0.45"),)))
+    assert "porthos is offered kernel 4.19.19-8.0.45, newer than what its master athos has or is offered" in newer
+    assert "(kernel 4.19.19-8.0.44); it would not be installed" in newer
+    assert "older than what its master athos" in warned(two(updates=(Package("kernel", "4.19.19", "8.0.43"),)))
+    has = {"xapi-core": "xapi-core-25.33.1-2.x86_64"}
+    done = (host("athos", updates=(), installed=has), host("porthos", updates=(Package("xapi-core", "26.1.0", "1"),)))
+    assert "porthos is offered xapi-core 26.1.0-1, newer" in warned(pool(done, (), PoolSettings()))
+    same = (done[0], host("porthos", updates=(Package("xapi-core", "25.33.1", "2"),)))
+    assert "offered" not in warned(pool(same, (), PoolSettings()))
+
+
+def test_who_is_squeezed_on_which_host_and_by_how_much_is_told() -> None:
+    """Only with squeeze = true, and only where the receiving host has no room for what its guests have now."""
+    vms = (vm("a", "athos", 8, memory_now=30 * GIB), vm("b", "porthos", 8, memory_now=30 * GIB), vm("c", "porthos", 4))
+    full = pool((host("athos", 40), host("porthos", 50)), vms, PoolSettings())
+    said = noted_with(full, Policy(squeeze=True))
+    # 64 GiB on 48: 16 are short, and a and b may give 22 each; c has nothing to give.
+    assert (
+        "While athos is empty, guests on porthos are squeezed by 16384 MiB in all (squeeze = true): a from 30720 to"
+        " 22528 MiB, b from 30720 to 22528 MiB." in said
+    )
+    assert "For its move XAPI shrinks a guest with dynamic memory to its minimum: a from 30720 to 8192 MiB" in said
+    roomy = replace(full, hosts=(host("athos", 80), host("porthos", 80)))
+    assert "squeezed" not in noted_with(roomy, Policy(squeeze=True))
 
 
 def test_storage_that_is_not_attached_is_a_warning_with_names() -> None:
