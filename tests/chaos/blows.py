@@ -46,23 +46,26 @@ class Blow:
 @dataclass(frozen=True, slots=True, order=True)
 class Case:
     """One run: how many replicas of each service, which blows fall, and which trouble the pool itself has (a name of
-    `TROUBLES`). `usual` is how many simulated seconds such a run takes without blows."""
+    `TROUBLES`). `scheduled`: an order sets a schedule, whose tick starts the run. `usual` is how many simulated seconds
+    such a run takes without blows."""
 
     replicas: int
     blows: tuple[Blow, ...] = ()
     trouble: str = ""
+    scheduled: bool = False
     usual: float = field(default=0.0, compare=False)
 
     def __str__(self) -> str:
-        told = [f"{self.replicas} of each", *map(str, self.blows), *([self.trouble] if self.trouble else [])]
-        return ", ".join(told)
+        scheduled, trouble = (["scheduled"] if self.scheduled else []), ([self.trouble] if self.trouble else [])
+        return ", ".join([f"{self.replicas} of each", *scheduled, *map(str, self.blows), *trouble])
 
     @property
     def kind(self) -> str:
         """What its row in the table is called."""
         if len(self.blows) == 1 and not self.trouble:
             return f"{self.blows[0].kind} {self.blows[0].call.service}"
-        return f"storms{', trouble in the pool' if self.trouble else ''}"
+        scheduled, trouble = ", started by a schedule" * self.scheduled, ", trouble in the pool" * bool(self.trouble)
+        return f"storms{scheduled}{trouble}"
 
 
 SHORT, WITHIN_A_REBOOT, LONGER_THAN_ACK_WAIT, LONG = 1.5, 4.0, 13.0, 1200.0
@@ -98,11 +101,11 @@ HEARTBEATS = frozenset({"working", "say"})
 """Done every moment while a step is in hand, and of no consequence: nothing is struck there."""
 
 
-def singles(calls: Sequence[Call], replicas: int, usual: float) -> list[Case]:
-    """One blow each: every service is killed at every call; executors and planners stand still before and after each
-    act, longer than the bus waits, two of them also for twenty minutes; one of each is cut off there, and the bus dies
-    when something is told to it."""
-    acts = [call for call in calls if call.service in ("executor", "planner") and _acts(call)]
+def singles(calls: Sequence[Call], replicas: int, usual: float, *, scheduled: bool = False) -> list[Case]:
+    """One blow each: every service is killed at every call; executors, planners and schedulers stand still before and
+    after each act, longer than the bus waits, two of them also for twenty minutes; one of each is cut off there, and
+    the bus dies when something is told to it."""
+    acts = [call for call in calls if call.service in ("executor", "planner", "scheduler") and _acts(call)]
     alone = replicas == 1
     pauses = (LONGER_THAN_ACK_WAIT,) if alone else (LONGER_THAN_ACK_WAIT, LONG)
     blows = [Blow("kill", call) for call in calls]
@@ -110,10 +113,10 @@ def singles(calls: Sequence[Call], replicas: int, usual: float) -> list[Case]:
     blows += [Blow("stall", call, WITHIN_A_REBOOT) for call in acts if not alone and "reboot" in str(call)]
     blows += [Blow("cut", call, LONGER_THAN_ACK_WAIT) for call in acts if alone]
     blows += [Blow("server", call, SHORT) for call in acts if alone and "." not in call.doing]
-    return [Case(replicas, (blow,), "", usual) for blow in blows]
+    return [Case(replicas, (blow,), "", scheduled, usual) for blow in blows]
 
 
-def storm(seed: int, recorded: Mapping[int, tuple[Sequence[Call], float]]) -> Case:
+def storm(seed: int, recorded: Mapping[int, tuple[Sequence[Call], float]], *, scheduled: bool = False) -> Case:
     """Several blows in one run, half of the time on a pool that has troubles of its own."""
     chance = random.Random(f"storm {seed}")
     replicas = chance.choice([1, 2])
@@ -122,7 +125,7 @@ def storm(seed: int, recorded: Mapping[int, tuple[Sequence[Call], float]]) -> Ca
     kinds: list[Kind] = ["kill", "kill", "kill", "stall", "cut", "server"]
     blows = [Blow(kind, call, SECONDS[kind]) for call in struck for kind in [chance.choice(kinds)]]
     trouble = chance.choice(sorted(TROUBLES)) if chance.random() < 0.5 else ""
-    return Case(replicas, tuple(blows), trouble, usual)
+    return Case(replicas, tuple(blows), trouble, scheduled, usual)
 
 
 def sample(cases: Sequence[Case], count: int, seed: int) -> list[Case]:

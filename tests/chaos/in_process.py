@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tests.chaos import blows
 from tests.chaos.blows import Call, Case
 from tests.chaos.campaign import Outcome
 from tests.chaos.frail import Frail, silent
-from tests.stories.house import SERVICES, House, tell
+from tests.stories.house import SERVICES, STAFF, House, tell
 
 PATIENCE = 4 * 3600.0
 """Simulated seconds within which a run must have ended, and been told."""
@@ -45,27 +46,38 @@ class Verdict:
     apart: tuple[Call, ...] = ()
 
 
-def recorded() -> dict[int, tuple[tuple[Call, ...], float]]:
+Recorded = dict[int, tuple[tuple[Call, ...], float]]
+"""By the number of replicas: the calls of a run that nothing befalls, and how many simulated seconds it took."""
+
+
+def recorded(*, scheduled: bool = False) -> Recorded:
     """Runs that nothing befalls, with one and with two of each service: their calls, and how long they took."""
-    return {replicas: (verdict.calls, verdict.took) for replicas, verdict in _undisturbed().items()}
+    return _calls(_undisturbed(scheduled=scheduled))
 
 
-def _undisturbed() -> dict[int, Verdict]:
-    return {replicas: tell_case(Case(replicas)) for replicas in (1, 2)}
+def _undisturbed(*, scheduled: bool = False) -> dict[int, Verdict]:
+    return {replicas: tell_case(Case(replicas, scheduled=scheduled)) for replicas in (1, 2)}
+
+
+def _calls(told: Mapping[int, Verdict]) -> Recorded:
+    return {replicas: (verdict.calls, verdict.took) for replicas, verdict in told.items()}
 
 
 def cases(storms: int, share: float, seed: int) -> list[Case]:
     """A kill before and after each change that a service makes; of all other single blows (kills at a look between two
-    changes, pauses, cuts, deaths of the bus) a share, the same for the same seed; and so many storms at any call."""
-    told = _undisturbed()
-    calls = {replicas: (verdict.calls, verdict.took) for replicas, verdict in told.items()}
-    singles = [
-        case for replicas, verdict in told.items() for case in blows.singles(verdict.apart, replicas, verdict.took)
-    ]
+    changes, pauses, cuts, deaths of the bus) a share, the same for the same seed; and so many storms at any call. The
+    scheduler is struck in runs that it starts, and a fifth as many storms more fall on these."""
+    ordered, scheduled = _undisturbed(), _undisturbed(scheduled=True)
+    singles = [one for replicas, run in ordered.items() for one in blows.singles(run.apart, replicas, run.took)]
+    for replicas, run in scheduled.items():
+        calls = [call for call in run.apart if call.service == "scheduler"]
+        singles += blows.singles(calls, replicas, run.took, scheduled=True)
     every = [case for case in singles if blows.kills_at_a_change(case)]
     others = [case for case in singles if not blows.kills_at_a_change(case)]
     some = blows.sample(others, round(share * len(others)), seed)
-    return [*every, *some, *(blows.storm(number, calls) for number in range(storms))]
+    alone = [blows.storm(number, _calls(ordered)) for number in range(storms)]
+    more = [blows.storm(number, _calls(scheduled), scheduled=True) for number in range(storms, storms + storms // 5)]
+    return [*every, *some, *alone, *more]
 
 
 def tell_case(case: Case, *, loud: bool = False) -> Verdict:
@@ -96,12 +108,12 @@ async def _told(house: House, case: Case, log: BoundLogger) -> Verdict:
     frail = Frail(house, {blow.call: blow for blow in case.blows}, random.Random(str(case)), log)
     for fault in blows.TROUBLES.get(case.trouble, ()):
         house.sim.fault(**fault)
-    for service in SERVICES:
+    for service in SERVICES if case.scheduled else STAFF:
         for _ in range(case.replicas):
             frail.employ(service)
     began = house.clock.now()
     try:
-        await house.order(commands.StartRun(pool="lab"))
+        await house.order(_schedule(began) if case.scheduled else commands.StartRun(pool="lab"))
         missing = await _until_told(house)
         took = house.clock.now() - began
         await asyncio.sleep(AFTERMATH + max((blow.seconds for blow in case.blows), default=0.0))
@@ -110,6 +122,13 @@ async def _told(house: House, case: Case, log: BoundLogger) -> Verdict:
     finally:
         await frail.close()
     return Verdict(tuple(wrong), tuple(frail.calls), took, frail.struck, not missing, tuple(frail.apart))
+
+
+def _schedule(now: float) -> commands.SetSchedule:
+    """A schedule that falls due in one to two minutes, and again in a year; whoever was away then starts it late."""
+    due = time.gmtime(now + 120)
+    cron = f"{due.tm_min} {due.tm_hour} {due.tm_mday} {due.tm_mon} *"
+    return commands.SetSchedule(schedule="tonight", cron=cron, pools=("lab",), missed="run_late")
 
 
 async def _until_told(house: House) -> list[str]:

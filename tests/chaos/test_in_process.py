@@ -8,18 +8,22 @@ from tests.chaos import in_process
 from tests.chaos.blows import LONG, LONGER_THAN_ACK_WAIT, WITHIN_A_REBOOT, Blow, Call, Case, sample, singles, storm
 
 SEED = 1
-SINGLES, STORMS = 18, 8
-
-Recorded = dict[int, tuple[tuple[Call, ...], float]]
+SINGLES, STORMS, SCHEDULED = 18, 8, 3
 
 
 @pytest.fixture(scope="module")
-def recorded() -> Recorded:
+def recorded() -> in_process.Recorded:
     """Every call of a run that nothing befalls, with one and with two of each service."""
     return in_process.recorded()
 
 
-def test_there_is_a_case_for_every_call_of_every_service(recorded: Recorded) -> None:
+@pytest.fixture(scope="module")
+def recorded_by_schedule() -> in_process.Recorded:
+    """The same of a run that a schedule starts."""
+    return in_process.recorded(scheduled=True)
+
+
+def test_there_is_a_case_for_every_call_of_every_service(recorded: in_process.Recorded) -> None:
     """Before it and after it, at the bus and at the pool, with one and with two of each."""
     for calls, _ in recorded.values():
         assert {call.service for call in calls} == {"planner", "executor", "watcher", "reporter"}
@@ -29,7 +33,7 @@ def test_there_is_a_case_for_every_call_of_every_service(recorded: Recorded) -> 
 
 
 @pytest.mark.parametrize("number", range(SINGLES))
-def test_one_blow_at_any_call_changes_nothing(recorded: Recorded, number: int) -> None:
+def test_one_blow_at_any_call_changes_nothing(recorded: in_process.Recorded, number: int) -> None:
     """Killed, stopped, cut off, or the bus dead: the run ends as it would have, once, and nothing is done twice."""
     every = [case for replicas, (calls, usual) in recorded.items() for case in singles(calls, replicas, usual)]
     case = sample(every, SINGLES, SEED)[number]
@@ -40,8 +44,26 @@ def test_one_blow_at_any_call_changes_nothing(recorded: Recorded, number: int) -
     assert verdict.struck == 1, case
 
 
+@pytest.mark.parametrize("number", range(SCHEDULED))
+def test_a_scheduler_that_is_struck_starts_one_run_all_the_same(
+    recorded_by_schedule: in_process.Recorded, number: int
+) -> None:
+    """Between an order that sets a schedule, the fact that it is set, its tick, the order to start and the mark."""
+    cases = [
+        case
+        for replicas, (calls, usual) in recorded_by_schedule.items()
+        for case in singles([call for call in calls if call.service == "scheduler"], replicas, usual, scheduled=True)
+    ]
+    case = sample(cases, SCHEDULED, SEED)[number]
+
+    verdict = in_process.tell_case(case)
+
+    assert verdict.wrong == (), case
+    assert verdict.struck == 1, case
+
+
 @pytest.mark.parametrize("number", range(STORMS))
-def test_a_storm_of_blows_changes_nothing(recorded: Recorded, number: int) -> None:
+def test_a_storm_of_blows_changes_nothing(recorded: in_process.Recorded, number: int) -> None:
     """Several blows in one run, on a pool that has troubles of its own."""
     case = storm(SEED * 10_000 + number, recorded)
 
@@ -76,7 +98,7 @@ def test_an_executor_that_stops_between_look_and_act_and_wakes_late_does_no_harm
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
-def test_a_planner_that_stops_between_fact_and_order_does_no_harm(recorded: Recorded, replicas: int) -> None:
+def test_a_planner_that_stops_between_fact_and_order_does_no_harm(recorded: in_process.Recorded, replicas: int) -> None:
     """Two of them: it sleeps longer than the run lasts. One alone: the run waits for it and goes on."""
     calls, _ = recorded[replicas]
     fact = next(

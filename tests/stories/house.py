@@ -20,6 +20,7 @@ import structlog
 from services.executor import handlers as executor
 from services.planner import handlers as planner
 from services.reporter import handlers as reporter
+from services.scheduler import loop as scheduler
 from services.watcher import loop as watcher
 from shared import settings
 from shared.bus import memory, wire
@@ -36,7 +37,10 @@ SERVICES: Mapping[str, Serve] = {
     "executor": executor.serve,
     "watcher": watcher.serve,
     "reporter": reporter.serve,
+    "scheduler": scheduler.serve,
 }
+STAFF = ("planner", "executor", "watcher", "reporter")
+"""Who is there in a story of an order that somebody gives."""
 
 
 @dataclass
@@ -139,7 +143,7 @@ def tell(
     world: World = "demo",
     pool: Mapping[str, Any] | None = None,
     password: str | None = None,
-    staff: Sequence[str] = tuple(SERVICES),
+    staff: Sequence[str] = STAFF,
     tables: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     **more: Any,
 ) -> None:
