@@ -237,12 +237,12 @@ _STAGE_STYLES = {
 PHASES: tuple[tuple[str, frozenset[str]], ...] = (
     ("look", frozenset({"survey"})),
     ("disable", frozenset({"disable_host"})),
-    ("empty", frozenset({"migrate_vm.empty", "evacuate_rest", "shutdown_vm", "suspend_vm"})),
+    ("empty", frozenset({"migrate_vm.empty", "evacuate_rest", "shutdown_vm", "suspend_vm", "eject_media"})),
     ("install", frozenset({"install_updates", "read_host"})),
     ("reboot", frozenset({"reboot_host"})),
     ("wait", frozenset({"await_host"})),
     ("check", frozenset({"check_gate"})),
     ("enable", frozenset({"enable_host", "restart_toolstack"})),
-    ("home", frozenset({"migrate_vm.home", "watch_guests", "start_vm", "resume_vm"})),
+    ("home", frozenset({"migrate_vm.home", "watch_guests", "start_vm", "resume_vm", "insert_media"})),
 )
 """A turn's phases in their order, and the kinds of step that each holds; a kind that is new shows in no phase."""

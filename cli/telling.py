@@ -231,6 +231,8 @@ _ACTS: Mapping[type[object], Callable[[Any], str]] = MappingProxyType(
         acts.SuspendVM: lambda a: f"suspend {a.vm} on {a.host}",
         acts.StartVM: lambda a: f"start {a.vm} on {a.host} again",
         acts.ResumeVM: lambda a: f"resume {a.vm} on {a.host}",
+        acts.EjectMedia: lambda a: f"eject the disc {a.disc} from {a.vm}",
+        acts.InsertMedia: lambda a: f"insert the disc {a.disc} into {a.vm} again",
         acts.EvacuateRest: lambda a: f"see that {a.host} is empty",
         acts.InstallUpdates: lambda a: f"install the updates on {a.host}",
         acts.ReadHost: lambda a: f"read {a.host} before its reboot",

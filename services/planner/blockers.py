@@ -131,7 +131,8 @@ def _of_short(snapshot: PoolSnapshot, host: Host, short: placement.Short) -> fac
     if disc := next((disc for disc in vm.discs if not disc.shared), None):
         sentence = (
             f"VM {vm.name} cannot leave {host.name}: the disc {disc.name!r} of {snapshot.sr_name(disc.sr)!r}, which"
-            f" only {host.name} reaches, is in its drive; eject it (xe vm-cd-eject uuid={vm.uuid})."
+            f" only {host.name} reaches, is in its drive; eject it (xe vm-cd-eject uuid={vm.uuid}), or let Rota do so"
+            " and put it back when the VM is home (eject_discs = true)."
         )
         return _of_vm(vm, host, "DISC_IN_DRIVE", sentence)
     if local := [sr for sr in snapshot.srs if sr.uuid in vm.srs and not sr.shared]:

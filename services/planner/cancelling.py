@@ -7,7 +7,7 @@ new userland on the old Xen must not get VMs.
 
 from __future__ import annotations
 
-from services.planner import pacing, stopping, turn_graph
+from services.planner import discs, pacing, stopping, turn_graph
 from shared.domain import acts, facts
 from shared.domain.names import Named
 from shared.domain.run import Run, Step, StepState, Turn
@@ -108,6 +108,7 @@ def _back(run: Run, turn: Turn, host: Named, because: str) -> facts.TurnTurnedBa
     if steps:
         first, enabled = len(turn.steps) + 1 + len(steps), steps[0].step
         steps = (*steps, *turn_graph.starting_steps(turn.id, first, _to_start(turn), enabled))
+        steps = discs.put_back(steps, turn, len(turn.steps) + 1, enabled)
     return facts.TurnTurnedBack(
         pool=run.pool,
         run=run.id,

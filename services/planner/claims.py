@@ -19,6 +19,7 @@ from shared.domain.names import Named
 CLAIM = "rota:claim"
 HOST = "rota:host:"
 VM = "rota:vm:"
+DISC = "rota:disc:"
 
 _HA: TypeAdapter[HA] = TypeAdapter(HA)
 
@@ -83,6 +84,12 @@ def _undo(snapshot: PoolSnapshot, key: str, note: Mapping[str, Any]) -> Iterator
         if vm is not None and home is not None:
             start = acts.ResumeVM if note["way"] == "suspend" else acts.StartVM
             yield start(vm.named, home.named)
+    elif key.startswith(DISC):
+        vm = next((one for one in snapshot.vms if one.uuid == note["vm"]), None)
+        home = snapshot.host(str(note["home"]))
+        if vm is not None and home is not None:
+            disc = Named(str(note["disc"]), str(note["name"]))
+            yield acts.InsertMedia(vm.named, disc, key.removeprefix(DISC), home.named)
 
 
 def _read(text: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import gates, patience, preparing, stopping
+from services.planner import discs, gates, patience, preparing, stopping
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts
 from shared.domain.book import Book
@@ -29,6 +29,8 @@ def _debt_of(act: acts.Act) -> str:
     """The name under which an act would be owed; empty where it never is."""
     if isinstance(act, acts.RestorePoolSetting):
         return act.setting
+    if isinstance(act, acts.InsertMedia):
+        return discs.debt(act).setting
     return stopping.debt(act).setting if isinstance(act, (acts.StartVM, acts.ResumeVM)) else ""
 
 

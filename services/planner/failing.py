@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import cancelling, patience, stepping, stopping
+from services.planner import cancelling, discs, patience, stepping, stopping
 from services.planner.view import Said, View
 from shared.domain import acts, facts
 from shared.domain.names import Named
@@ -146,6 +146,10 @@ def _go_on_without(view: View, step: Step) -> tuple[facts.RunFact, ...]:
     skipped = facts.StepSkipped(**view.ids, step=step.id, because=step.because)
     if isinstance(step.act, (acts.StartVM, acts.ResumeVM)):
         return (_owes_a_start(view, step, step.act), skipped)
+    if isinstance(step.act, acts.InsertMedia):
+        debt = discs.debt(step.act)
+        owes = facts.SettingOwed(**view.ids, step=step.id, because=step.because, act=step.act, **debt.model_dump())
+        return (owes, skipped)
     if not isinstance(step.act, acts.RestorePoolSetting):
         return (skipped,)
     debt = step.debt or facts.Debt(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from services.planner import (
     blockers,
     concerns,
+    discs,
     fitting,
     gates,
     limits,
@@ -68,6 +69,7 @@ def forecast(
         stops += decided.blockers
         opinions += concerns.second_opinion(snapshot, host, [move.vm for move in found.moves])
         moving += [move.vm for move in (*found.rooms, *found.moves)]
+        opinions += discs.notes(snapshot, host, found.moves)
         opinions += squeezing.told(world.snapshot, host, found) if policy.squeeze else ()
         turns.append(_forecast_turn(turn, host, master, found, policy, decided.stops))
         done.add(host.uuid)
@@ -120,7 +122,7 @@ def _placed(
     coming: Sequence[str],
 ) -> placement.Placement:
     stay = {stop.vm.uuid for stop in bound if stop.vm}
-    vms = [vm for vm in world.snapshot.resident(host.uuid) if vm.uuid not in stay]
+    vms = [discs.taken_out(vm, policy) for vm in world.snapshot.resident(host.uuid) if vm.uuid not in stay]
     given = placement.Conditions(
         newest=newest,
         squeeze=policy.squeeze,

@@ -9,7 +9,7 @@ from shared.domain.model import HA, PoolSnapshot
 from shared.domain.names import step_id
 from shared.domain.run import PREPARATION, RESTORATION
 
-RESTORING = (acts.RestorePoolSetting, acts.EnableHost, acts.StartVM, acts.ResumeVM)
+RESTORING = (acts.RestorePoolSetting, acts.EnableHost, acts.StartVM, acts.ResumeVM, acts.InsertMedia)
 """The acts that may stand at the end of a run, or be owed after it."""
 
 
@@ -81,6 +81,8 @@ def _put_back_why(act: acts.Restoring) -> str:
         return f"{act.host.name} takes VMs again."
     if isinstance(act, (acts.StartVM, acts.ResumeVM)):
         return f"{act.vm.name} runs again on {act.host.name}."
+    if isinstance(act, acts.InsertMedia):
+        return f"The disc {act.disc} is put back into the drive of {act.vm}."
     return f"{act.setting} is put back to what it was before the run."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from services.planner import blockers, gates, placement, selection, strategies
+from services.planner import blockers, discs, gates, placement, selection, strategies
 from services.planner.beside import Beside
 from services.planner.turn_graph import OWN, Graph
 from shared.domain import facts
@@ -63,6 +63,7 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
     graph = Graph(turn, snapshot, here, known, policy, standing.beside, soaks_at(standing, policy))
     back = parked(snapshot, here, standing) if policy.mode == "home" else ()
     steps = graph.steps(found, chosen.stops, standing.done, back, standing.coming)
+    steps = discs.around_moves(steps, turn, snapshot, here)
     return TurnPlan(gates.around_turn(steps, turn, here.named, policy), fresh, ())
 
 
@@ -111,7 +112,7 @@ def _placed_home_aware(
     """VMs whose home is another host that is done go straight there; the others are placed. Those that another turn
     takes home are left to it."""
     bound = {stop.vm.uuid for stop in blockers.of_vms(snapshot, here) if stop.vm} | _going(here, standing)
-    vms = [vm for vm in snapshot.resident(here.uuid) if vm.uuid not in bound]
+    vms = [discs.taken_out(vm, policy) for vm in snapshot.resident(here.uuid) if vm.uuid not in bound]
     straight: list[placement.Move] = []
     promised = dict(standing.beside.promised)
     for vm in vms if policy.mode == "home" else ():

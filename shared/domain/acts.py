@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from shared.domain.media import EjectMedia as EjectMedia
+from shared.domain.media import InsertMedia as InsertMedia
 from shared.domain.model import HA, Package, Versions
 from shared.domain.names import Named
 
@@ -277,6 +279,8 @@ Act = Annotated[
     | SuspendVM
     | StartVM
     | ResumeVM
+    | EjectMedia
+    | InsertMedia
     | EvacuateRest
     | InstallUpdates
     | ReadHost
@@ -400,7 +404,7 @@ Stop = ShutdownVM | SuspendVM
 Start = StartVM | ResumeVM
 """What brings it back."""
 
-Restoring = RestorePoolSetting | EnableHost | StartVM | ResumeVM
+Restoring = RestorePoolSetting | EnableHost | StartVM | ResumeVM | InsertMedia
 """What puts back what was changed, at the end of a run, or by `rota undo`."""
 
 WAITS: frozenset[str] = frozenset({"await_host"})

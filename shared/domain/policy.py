@@ -103,6 +103,10 @@ class Policy(BaseModel):
     hard_shutdown: bool = False
     """Whether a guest that does not shut down when it is asked is switched off hard, which may cost it data."""
 
+    eject_discs: bool = False
+    """Whether a disc that keeps a VM on its host, because no other reaches it, is taken out of its drive before the VM
+    leaves and put back when it is home. A guest that reads from it meanwhile finds it gone."""
+
     guest_shutdown_minutes: Minutes = 10.0
     """How long a guest may take to shut down; a database takes minutes, a guest that ignores the wish never ends."""
 

@@ -26,6 +26,7 @@ from shared.xapi import (
     updater,
     watching,
 )
+from shared.xapi.media import Media
 from shared.xapi.port import Access, GuestLook, HostLook, NotAnswered, PoolLook, Told, VMLook
 from shared.xapi.powering import Powering
 from shared.xapi.session import Session, value
@@ -73,7 +74,7 @@ async def login(
     return Client(session, access, run=run, clock=clock, saw=saw)
 
 
-class Client(Powering):
+class Client(Powering, Media):
     """Made by `login`; keeps the promise of `port.Pool`."""
 
     def __init__(

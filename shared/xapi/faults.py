@@ -149,6 +149,7 @@ FAULTS: Mapping[str, Fault] = {
     "CLUSTERED_SR_DEGRADED": Fault("the clustered SR {0} is degraded; it must be whole before a host goes", again=60),
     "SR_HAS_NO_PBDS": Fault("the SR {0} is attached nowhere", again=30, who=STORAGE),
     "SR_NOT_SHARABLE": Fault("the SR {0} is attached to {1} and cannot be shared", who=STORAGE),
+    "VBD_TRAY_LOCKED": Fault("the guest has locked the drive; eject the disc in the guest", again=60, who=OWNER),
     "VDI_IN_USE": Fault("the disk {0} is in use", again=30, who=STORAGE),
     # High availability.
     "HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN": Fault("HA could not restart every protected VM then"),

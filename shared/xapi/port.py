@@ -47,6 +47,14 @@ class VMLook:
 
 
 @dataclass(frozen=True, slots=True)
+class DriveLook:
+    """A drive of a VM at one moment, with the disc that is in it, or None where it is empty."""
+
+    uuid: str
+    disc: Named | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GuestLook:
     """What is heard of a guest. `reported_at` is when its tools last reported, seconds since 1970 by its host's clock,
     None where they never did."""
@@ -226,6 +234,18 @@ class Pool(Protocol):
 
     async def resume(self, vm: Named, host: Named, told: Told) -> None:
         """Resume a suspended VM on a host."""
+        ...
+
+    async def drive(self, uuid: str) -> DriveLook | None:
+        """A drive of a VM by its uuid, or None when it is gone."""
+        ...
+
+    async def eject(self, uuid: str, vm: Named) -> None:
+        """Take the disc out of a drive of a VM."""
+        ...
+
+    async def insert(self, uuid: str, vm: Named, disc: Named) -> None:
+        """Put a disc into an empty drive of a VM."""
         ...
 
     async def evacuate(self, host: Named, network: str, told: Told) -> None:

@@ -60,6 +60,23 @@ def test_vms_that_cannot_move_are_stopped_by_policy_and_run_at_home_again(tmp_pa
     assert all(vm in page for vm in stopped)
 
 
+def test_a_disc_that_keeps_a_vm_is_taken_out_and_is_back_at_the_end(tmp_path: Path) -> None:
+    """Nobody is stopped for it."""
+
+    async def story(house: House) -> None:
+        over = await ended(house, {"eject_discs": True})
+        assert over.outcome == "succeeded", over
+        assert judge.violations(house.sim.journal, allowed()) == []
+        vms = house.sim.site.world.all("VM")
+        (fresh,) = (ref for ref, vm in vms if vm["name_label"] == "fresh")
+        drives = [vbd for _, vbd in house.sim.site.world.all("VBD") if vbd["VM"] == fresh and vbd["type"] == "CD"]
+        assert [house.sim.site.name("VDI", drive["VDI"]) for drive in drives] == ["setup.iso"]
+        ejected = [line for line in house.sim.journal if line["kind"] == "call" and "VBD.eject" in line["method"]]
+        assert len(ejected) == 1
+
+    tell(story, tmp_path, world="disc-in-drive")
+
+
 def test_a_pool_is_refused_whose_vm_nobody_lets_be_stopped(tmp_path: Path) -> None:
     """One sentence with the VM, the cause and the fix; nothing is touched."""
 

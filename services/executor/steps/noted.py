@@ -53,6 +53,18 @@ def vm_text(run: str, vm: Named, home: Named, way: str, at: float, lifted: Mappi
     return json.dumps({**note, "consent": consent}, sort_keys=True)
 
 
+def disc_key(drive: str) -> str:
+    """The key of the note of a disc that a run took out of a drive (the VBD's uuid)."""
+    return f"rota:disc:{drive}"
+
+
+def disc_text(run: str, vm: Named, home: Named, disc: Named) -> str:
+    """That note: which disc of which VM, and where the VM lives, which alone reaches the disc."""
+    undo = f"xe vm-cd-insert uuid={vm.uuid} cd-name='{disc.name}'"
+    note = {"run": run, "undo": undo, "vm": vm.uuid, "home": home.uuid, "disc": disc.uuid, "name": disc.name}
+    return json.dumps(note, sort_keys=True)
+
+
 def installed_key(host: Named) -> str:
     """The key of the note that something was installed on a host, which stays until it was rebooted and checked."""
     return f"rota:installed:{host.uuid}"

@@ -25,7 +25,7 @@ from shared.domain.model import HA, Package, PoolSettings, PoolSnapshot, Version
 from shared.domain.names import Named
 from shared.service import Context
 from shared.settings import BusSettings, PoolAccess, Settings
-from shared.xapi.port import GuestLook, HostLook, PoolLook, Told, VMLook
+from shared.xapi.port import DriveLook, GuestLook, HostLook, PoolLook, Told, VMLook
 
 ATHOS = Named("uuid-athos", "athos")
 PORTHOS = Named("uuid-porthos", "porthos")
@@ -180,6 +180,15 @@ class FakePool:
         raise NotImplementedError
 
     async def resume(self, vm: Named, host: Named, told: Told) -> None:
+        raise NotImplementedError
+
+    async def drive(self, uuid: str) -> DriveLook | None:
+        raise NotImplementedError
+
+    async def eject(self, uuid: str, vm: Named) -> None:
+        raise NotImplementedError
+
+    async def insert(self, uuid: str, vm: Named, disc: Named) -> None:
         raise NotImplementedError
 
     async def evacuate(self, host: Named, network: str, told: Told) -> None:
