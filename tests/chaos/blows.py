@@ -84,9 +84,9 @@ def changes(doing: str) -> bool:
     return doing in CHANGES or (doing.startswith(CHANGES_THE_POOL) and ".get" not in doing)
 
 
-def kills_at_a_change(case: Case) -> bool:
-    """Whether a case is one kill, immediately before or after something is changed that outlives the killed."""
-    return len(case.blows) == 1 and case.blows[0].kind == "kill" and changes(case.blows[0].call.doing)
+def kills(case: Case) -> bool:
+    """Whether a case is one kill."""
+    return len(case.blows) == 1 and case.blows[0].kind == "kill"
 
 
 ACTS = frozenset({"append", "append_guarded", "send_order"})

@@ -64,16 +64,16 @@ def _calls(told: Mapping[int, Verdict]) -> Recorded:
 
 
 def cases(storms: int, share: float, seed: int) -> list[Case]:
-    """A kill before and after each change that a service makes; of all other single blows (kills at a look between two
-    changes, pauses, cuts, deaths of the bus) a share, the same for the same seed; and so many storms at any call. The
-    scheduler is struck in runs that it starts, and a fifth as many storms more fall on these."""
+    """Every kill: before and after each change that a service makes, and at a look between; of all other single blows
+    (pauses, cuts, deaths of the bus) a share, the same for the same seed; and so many storms at any call. The scheduler
+    is struck in runs that it starts, and a fifth as many storms more fall on these."""
     ordered, scheduled = _undisturbed(), _undisturbed(scheduled=True)
     singles = [one for replicas, run in ordered.items() for one in blows.singles(run.apart, replicas, run.took)]
     for replicas, run in scheduled.items():
         calls = [call for call in run.apart if call.service == "scheduler"]
         singles += blows.singles(calls, replicas, run.took, scheduled=True)
-    every = [case for case in singles if blows.kills_at_a_change(case)]
-    others = [case for case in singles if not blows.kills_at_a_change(case)]
+    every = [case for case in singles if blows.kills(case)]
+    others = [case for case in singles if not blows.kills(case)]
     some = blows.sample(others, round(share * len(others)), seed)
     alone = [blows.storm(number, _calls(ordered)) for number in range(storms)]
     more = [blows.storm(number, _calls(scheduled), scheduled=True) for number in range(storms, storms + storms // 5)]
