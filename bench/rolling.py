@@ -3,7 +3,8 @@
 `make bench` (or `python -m bench.rolling`) carries out every world twice over, with the incumbent's order of calls and
 with Rota's real services over the bus in memory, each in one process on the virtual clock. It prints a table and writes
 build/bench.json. `WORLDS=4h-50,16h-65` and `ONLY=rota` (or incumbent) do a part of it, and print only; `REAL=1` runs
-one small world with real processes at factor 30 as well, and shows the difference.
+one small world with real processes at factor 30 as well, and shows the difference. Each row is kept as soon as it is
+measured (build/bench-rows.jsonl), so what was broken off goes on where it stopped; `FRESH=1` measures all anew.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from bench import bound, incumbent, measured, worlds
+from bench.kept import Kept, Row
 from bench.measured import Measured
 from bench.worlds import World
 from cli import judge
@@ -34,13 +37,18 @@ from simulator.virtual import run_virtual
 from tests.stories.house import House, tell
 
 FILE = Path("build/bench.json")
+ROWS = Path("build/bench-rows.jsonl")
+PARTS = {
+    "incumbent": ("simulator", "bench/incumbent.py", "bench/worlds.py", "bench/measured.py"),
+    "rota": ("simulator", "bench/worlds.py", "bench/measured.py", "shared", "services", "tests/stories/house.py"),
+}
+"""The code that has a part in a row, by tool."""
+
 WITHIN = 48 * 3600.0
 """Simulated seconds in which a run must end."""
 
 THREADS = 64
 """More than the incumbent asks hosts at once: on the virtual clock a call that waits for a thread stops the time."""
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +71,15 @@ def ways(world: World) -> Iterator[Way]:
 
 
 def row(world: World, way: Way, folder: Path) -> Row:
-    """One run, measured."""
+    """One run, measured, beside what no plan can beat."""
+    return _bounded(_measured(world, way, folder), world, way)
+
+
+def _measured(world: World, way: Way, folder: Path) -> Row:
     began = time.process_time()
     described = world.described()
     carry_out = _incumbent if way.tool == "incumbent" else _rota
     found, empty_ahead = carry_out(described, way, folder)
-    least = bound.of_world(
-        worlds.memory_on(described),
-        world.bandwidth,
-        world.install,
-        world.boot,
-        max_away=way.max_away,
-        homeward=way.mode == "home",
-    )
     return {
         "world": world.name,
         "hosts": world.hosts,
@@ -86,13 +90,24 @@ def row(world: World, way: Way, folder: Path) -> Row:
         "moves_per_vm": found.moves_per_vm,
         "gib_moved": found.gib_moved,
         "minutes": found.minutes,
-        "bound_minutes": round(least.seconds / 60, 2),
         "not_home": found.not_home,
         "longest_away_minutes": found.longest_away_minutes,
         "total_away_minutes": found.total_away_minutes,
         "ha_off_minutes": found.ha_off_minutes,
         "cpu_seconds": round(time.process_time() - began, 2),
     }
+
+
+def _bounded(measured_row: Row, world: World, way: Way) -> Row:
+    """A row with the bound behind its minutes."""
+    filled, homeward = worlds.memory_on(world.described()), way.mode == "home"
+    least = bound.of_world(filled, world.bandwidth, world.install, world.boot, max_away=way.max_away, homeward=homeward)
+    found: Row = {}
+    for key, value in measured_row.items():
+        found[key] = value
+        if key == "minutes":
+            found["bound_minutes"] = round(least.seconds / 60, 2)
+    return found
 
 
 def _incumbent(described: dict[str, Any], way: Way, folder: Path) -> tuple[Measured, int]:
@@ -174,11 +189,17 @@ def _cells(one: Row, slow: float | None) -> tuple[str, ...]:
     )
 
 
-def rows_of(chosen: Iterable[tuple[World, Way]]) -> Iterator[Row]:
-    """A row for each world and way, one after the other as they are measured."""
+def rows_of(chosen: Iterable[tuple[World, Way]], kept: Kept | None = None) -> Iterator[Row]:
+    """A row for each world and way, one after the other as they are measured, or as they were kept."""
     for world, way in chosen:
-        with tempfile.TemporaryDirectory() as folder:
-            yield row(world, way, Path(folder))
+        key = {"world": world.name, "seed": world.seed, "tool": way.tool, "mode": way.mode, "away": way.max_away}
+        measure = partial(_in_a_folder, world, way)
+        yield _bounded(kept.row(key, PARTS[way.tool], measure) if kept else measure(), world, way)
+
+
+def _in_a_folder(world: World, way: Way) -> Row:
+    with tempfile.TemporaryDirectory() as folder:
+        return _measured(world, way, Path(folder))
 
 
 def _say(line: str) -> None:
@@ -199,9 +220,12 @@ def main() -> int:
     if only not in ("", "incumbent", "rota"):
         _say(f"ONLY is incumbent or rota, and not {only!r}.")
         return 2
+    if os.environ.get("FRESH"):
+        ROWS.unlink(missing_ok=True)
     found: list[Row] = []
     chosen = [named[name] for name in wanted] or worlds.ALL
-    for one in rows_of((world, way) for world in chosen for way in ways(world) if only in ("", way.tool)):
+    asked = ((world, way) for world in chosen for way in ways(world) if only in ("", way.tool))
+    for one in rows_of(asked, Kept(ROWS)):
         found.append(one)
         _say(f"{one['world']} {one['tool']} {one['mode']} {one['max_away']}: {one['minutes']:.0f} min")
     _say("\n" + table(found))

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 
 from shared.domain import acts, facts
 from shared.domain.model import HA, PoolSnapshot
-from shared.domain.names import step_id
+from shared.domain.names import Named, step_id
 from shared.domain.run import PREPARATION, RESTORATION
 
 RESTORING = (acts.RestorePoolSetting, acts.EnableHost, acts.StartVM, acts.ResumeVM, acts.InsertMedia)
 """The acts that may stand at the end of a run, or be owed after it."""
 
 
-def survey_step(turn: str, pool_name: str, *, updates: bool, why: str) -> facts.StepPlanned:
-    """The survey that a run, a turn or a forecast begins with."""
-    return facts.StepPlanned(step=step_id(turn, 1), act=acts.Survey(pool_name, updates), why=why)
+def survey_step(
+    turn: str, pool_name: str, *, updates: bool, why: str, hosts: tuple[Named, ...] = ()
+) -> facts.StepPlanned:
+    """The survey that a run, a turn or a forecast begins with; of these hosts' updates, or of all hosts'."""
+    return facts.StepPlanned(step=step_id(turn, 1), act=acts.Survey(pool_name, updates, hosts=hosts), why=why)
 
 
 def preparation(

@@ -253,6 +253,7 @@ def next_turn(view: View) -> Said | None:
         run.forecast.pool_name,
         updates=True,
         why=f"Look at the pool before {planned.host.name}'s turn.",
+        hosts=(planned.host,),
     )
     turn = facts.TurnBegun(**view.ids, turn=planned.turn, host=planned.host, master=planned.master, survey=survey)
     return Said((turn,), sentence=f"The turn of {planned.host.name} begins.")

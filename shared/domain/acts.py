@@ -23,11 +23,13 @@ Setting = Literal["ha", "wlb", "auto_poweron"]
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Read the whole pool once and store it as a snapshot. With `updates` the hosts' updaters are asked too."""
+    """Read the whole pool once and store it as a snapshot. With `updates` the hosts' updaters are asked too: those of
+    `hosts`, or of all where none are named."""
 
     pool_name: str = ""
     updates: bool = True
     kind: Literal["survey"] = "survey"
+    hosts: tuple[Named, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,14 +92,14 @@ class Client(Powering, Media):
 
     # What can be seen.
 
-    async def survey(self, *, updates: bool, at: float) -> PoolSnapshot:
+    async def survey(self, *, updates: bool, at: float, of: Sequence[Named] = ()) -> PoolSnapshot:
         """See `port.Pool.survey`. A host that cannot be asked for updates says why in `updates_unknown_because`."""
         async with self._told("The pool could not be surveyed"):
             records = await self._records(reading.SURVEY_CLASSES)
             pool = reading.snapshot(records, taken_at=at)
         prevents = await surveying.prevents(self._session, records)
         hosts = surveying.with_tasks(pool.hosts, records, self._run)
-        hosts = await surveying.with_answers(hosts, self._asked, self._access) if updates else hosts
+        hosts = await surveying.with_answers(hosts, self._asked, self._access, of) if updates else hosts
         vms = tuple(replace(vm, prevents=prevents.get(vm.uuid)) for vm in pool.vms)
         return replace(pool, hosts=hosts, vms=vms)
 

@@ -112,8 +112,9 @@ class Pool(Protocol):
         """The uuid of the session; not a credential."""
         ...
 
-    async def survey(self, *, updates: bool, at: float) -> PoolSnapshot:
-        """The whole pool in one consistent reading, then what each host and VM had to say. `at` is pool time."""
+    async def survey(self, *, updates: bool, at: float, of: Sequence[Named] = ()) -> PoolSnapshot:
+        """The whole pool in one consistent reading, then what each host and VM had to say. With `updates` the updaters
+        `of` these hosts are asked, without names of all. `at` is pool time."""
         ...
 
     async def look(self) -> PoolLook:

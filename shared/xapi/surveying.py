@@ -70,13 +70,19 @@ def with_tasks(hosts: Sequence[Host], records: reading.Records, run: str) -> tup
     )
 
 
-async def with_answers(hosts: Sequence[Host], ask: Asking, access: Access) -> tuple[Host, ...]:
-    """Each host with what it says; one that cannot be asked says why in `updates_unknown_because`. Of one that is not
-    live its own address is asked whether it only waits for its master."""
-    found: list[Host] = []
-    for first in range(0, len(hosts), AT_ONCE):
-        found += await asyncio.gather(*(_asked(host, ask, access) for host in hosts[first : first + AT_ONCE]))
-    return tuple(found)
+async def with_answers(
+    hosts: Sequence[Host], ask: Asking, access: Access, of: Sequence[Named] = ()
+) -> tuple[Host, ...]:
+    """Each host with what it says, or only those `of` these names where there are any; one that cannot be asked says
+    why in `updates_unknown_because`. Of one that is not live its own address is asked whether it only waits for its
+    master."""
+    wanted = {named.uuid for named in of} or {host.uuid for host in hosts}
+    asked = [host for host in hosts if host.uuid in wanted]
+    found: dict[str, Host] = {}
+    for first in range(0, len(asked), AT_ONCE):
+        said = await asyncio.gather(*(_asked(host, ask, access) for host in asked[first : first + AT_ONCE]))
+        found.update((host.uuid, host) for host in said)
+    return tuple(found.get(host.uuid, host) for host in hosts)
 
 
 async def _asked(host: Host, ask: Asking, access: Access) -> Host:

@@ -14,7 +14,8 @@ from shared.domain.model import PoolSnapshot
 
 async def survey(act: acts.Survey, work: Work) -> Ended:
     """Changes nothing. The snapshot is JSON of a PoolSnapshot; its name holds run, step and attempt."""
-    pool = ground.stood_on(await work.pool.survey(updates=act.updates, at=work.clock.now()), work.ground)
+    read = await work.pool.survey(updates=act.updates, at=work.clock.now(), of=act.hosts)
+    pool = ground.stood_on(read, work.ground)
     data = TypeAdapter(PoolSnapshot).dump_json(pool)
     name = str(work.place)
     await work.keep(name, data)
@@ -28,6 +29,7 @@ def _unknown(pool: PoolSnapshot, work: Work) -> str:
 
 
 def _sentence(act: acts.Survey, pool: PoolSnapshot) -> str:
-    waiting = sum(1 for host in pool.hosts if host.updates)
-    told = f", updates waiting on {waiting}" if act.updates else ""
+    waiting = [host.name for host in pool.hosts if host.updates]
+    count = ", ".join(waiting) or "none of those asked" if act.hosts else len(waiting)
+    told = f", updates waiting on {count}" if act.updates else ""
     return f"Surveyed {act.pool_name or pool.name}: {len(pool.hosts)} hosts{told}, {len(pool.vms)} VMs."

@@ -113,7 +113,7 @@ class FakePool:
     async def come_to_rest(self, vm: Named, within: float) -> bool:
         raise NotImplementedError
 
-    async def survey(self, *, updates: bool, at: float) -> PoolSnapshot:
+    async def survey(self, *, updates: bool, at: float, of: Sequence[Named] = ()) -> PoolSnapshot:
         return PoolSnapshot("uuid-pool", "lab", ATHOS.uuid, (), (), (), (), PoolSettings(), at)
 
     async def look(self) -> PoolLook:

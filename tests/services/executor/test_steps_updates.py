@@ -174,6 +174,23 @@ def test_a_survey_tells_updates_or_why_not() -> None:
     story(run)
 
 
+def test_a_turns_survey_asks_only_its_own_host_for_updates() -> None:
+    """Another that installs right now, whose updater is busy, keeps nobody waiting."""
+
+    async def run(pool: Simulated) -> None:
+        ended = await pool.do(acts.Survey("lab", hosts=(pool["porthos"],)))
+        assert isinstance(ended.result, acts.SurveyTaken)
+        assert ended.sentence == "Surveyed lab: 3 hosts, updates waiting on porthos, 3 VMs."
+        asked = [
+            line["params"][0]
+            for line in pool.simulation.journal
+            if line["kind"] == "call" and "check_update" in line["params"]
+        ]
+        assert asked == ["porthos"]
+
+    story(run)
+
+
 def test_a_survey_sees_what_was_installed_and_not_booted() -> None:
     """Such a host still has a turn."""
 

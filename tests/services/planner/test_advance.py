@@ -51,6 +51,13 @@ def test_a_turn_goes_in_its_order() -> None:
     assert play.kinds("athos")[-3:] == ["migrate_vm", "migrate_vm", "watch_guests"]
 
 
+def test_a_turns_own_look_asks_its_host_alone_for_updates() -> None:
+    """The run's first look asks every host; looking for updates takes each of them up to a minute."""
+    play = Play(pool()).start().play()
+    looks = [tuple(host.name for host in act.hosts) for act in play.done if isinstance(act, acts.Survey)]
+    assert [*dict.fromkeys(looks)] == [(), ("athos",), ("aramis",), ("porthos",)]
+
+
 def test_settings_are_changed_before_the_first_turn_and_put_back_after_the_last() -> None:
     """HA and auto_poweron frame the run; auto_poweron waits until the last boot has settled."""
     play = Play(pool()).start().play()
