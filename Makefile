@@ -3,11 +3,12 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := list
-.PHONY: list setup demo test chaos bench check lint types imports fresh docs format up lock clean
+.PHONY: list setup demo test chaos prove solver bench check lint types imports fresh docs format up lock clean
 .DELETE_ON_ERROR:
 
 V := .venv/bin
 READY := .venv/ready
+SOLVER := .venv/solver
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 TESTS ?= tests
@@ -26,6 +27,11 @@ test: $(READY) ## run the whole suite (one folder: make test TESTS=tests/shared)
 
 chaos: $(READY) ## prove that nothing is lost: every case in process, then RUNS=200 real runs (SEED=, RESUME=1)
 	@$(V)/python -m tests.chaos
+
+prove: $(SOLVER) ## judge plans by an exact solver: COUNT=10000 turns, SCHEDULES=60 (SEED=, WORKERS=2)
+	@$(V)/python -m tests.prove
+
+solver: $(SOLVER) ## install that solver, OR-Tools, some 60 MB; `make test` then asks it too
 
 bench: $(READY) ## Rota beside the incumbent on the same simulated pools (WORLDS=4h-50, ONLY=rota, REAL=1)
 	@$(V)/python -m bench.rolling
@@ -60,14 +66,15 @@ format: $(READY) ## lay the code out as `make lint` wants it
 up: $(READY) ## run Rota on this machine, with rota.toml
 	@$(V)/rota up
 
-lock: $(READY) ## write both locks again from pyproject.toml
-	@$(LOCK) -o requirements.lock
-	@$(LOCK) --group dev -o requirements-dev.lock
+lock: $(READY) ## write the locks again from pyproject.toml
+	@$(LOCK) pyproject.toml -o requirements.lock
+	@$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
+	@$(LOCK) --group pyproject.toml:prove -c requirements-dev.lock -o requirements-prove.lock
 
 clean: ## remove .venv and what the tools left
 	@rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
 
-LOCK = $(V)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
+LOCK = $(V)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 # uv itself comes by hash out of the lock; where it cannot be had or does not get through, pip does the same, more slowly.
@@ -85,4 +92,9 @@ $(READY): pyproject.toml requirements-dev.lock
 	  && $(UV) --no-deps --no-build-isolation -e . ; } \
 	|| { echo "uv does not work here (reason above); pip does it instead, which takes a minute" >&2; \
 	  $(PIP) install --require-hashes -r .venv/others.lock && $(PIP) install --no-deps --no-build-isolation -e . ; }
+	@touch $@
+
+$(SOLVER): $(READY) requirements-prove.lock
+	@echo "installing the exact solver ..."
+	@$(UV) --require-hashes -r requirements-prove.lock || $(PIP) install --require-hashes -r requirements-prove.lock
 	@touch $@

@@ -1,4 +1,4 @@
-"""Tests of the two locks: what is installed is exactly what was tried, and the locks say nothing of where from."""
+"""Tests of the locks: what is installed is exactly what was tried, and the locks say nothing of where from."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 LOCKS = ("requirements.lock", "requirements-dev.lock")
+SOLVER = "requirements-prove.lock"
+"""What judges plans, in a lock of its own; it is installed beside the others by who wants it."""
+
 _PIN = re.compile(r"([a-z0-9][a-z0-9-]*)==(\S+)(?: ; (.+))?")
 
 
@@ -34,7 +37,7 @@ def project(repository: Path) -> dict[str, Any]:
     return tomllib.loads((repository / "pyproject.toml").read_text())
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, SOLVER])
 def test_every_requirement_has_one_version_and_its_hashes(repository: Path, lock: str) -> None:
     """A line that pip could resolve in two ways would make two machines differ."""
     for entry in _entries(repository / lock):
@@ -44,7 +47,7 @@ def test_every_requirement_has_one_version_and_its_hashes(repository: Path, lock
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", one) for one in hashes), entry
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, SOLVER])
 def test_a_lock_names_no_address(repository: Path, lock: str) -> None:
     """Where packages come from is each machine's own matter."""
     text = (repository / lock).read_text()
@@ -57,9 +60,19 @@ def test_both_locks_agree(repository: Path) -> None:
     assert runtime.items() <= development.items()
 
 
+def test_the_solver_changes_no_version_of_what_is_tested(repository: Path) -> None:
+    """Installed beside the rest it leaves it as it is, and nothing that runs asks for it."""
+    solver, development = _pins(repository / SOLVER), _pins(repository / LOCKS[1])
+    both = solver.keys() & development.keys()
+    assert {name: solver[name] for name in both} == {name: development[name] for name in both}
+    assert "ortools" in solver.keys() - development.keys()
+
+
 def test_the_locks_hold_what_the_project_asks_for(repository: Path, project: dict[str, Any]) -> None:
     """A version changed in pyproject.toml and not in the locks is told here; `make lock` mends it."""
     asked = _asked(project["project"]["dependencies"])
     assert asked.items() <= _pins(repository / LOCKS[0]).items()
     development = _asked(project["dependency-groups"]["dev"])
     assert development.items() <= _pins(repository / LOCKS[1]).items()
+    solver = _asked(project["dependency-groups"]["prove"])
+    assert solver.items() <= _pins(repository / SOLVER).items()

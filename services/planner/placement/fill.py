@@ -18,22 +18,26 @@ def largest_first(ground: Ground, vms: Iterable[VM]) -> list[VM]:
 def fill(ground: Ground, vms: Sequence[VM], *, packed: bool) -> Placement:
     """A place for each VM as it comes: spread, or packed. What is placed stays so; others may be left without."""
     moves: list[Move] = []
-    short: list[Short] = []
+    without: list[VM] = []
     for vm in largest_first(ground, vms):
         to = ground.choose(vm, packed)
         if to is None:
-            short.append(_why_short(ground, vm))
+            without.append(vm)
             continue
         ground.put(vm, to)
         moves.append(Move(vm, ground.hosts[to], ground.need(vm)))
-    return Placement(tuple(moves), tuple(short))
+    return Placement(tuple(moves), tuple(_why_short(ground, vm) for vm in without))
 
 
 def _why_short(ground: Ground, vm: VM) -> Short:
+    """How much a VM lacks once all others have their places. It is put on its roomiest host all the same, so that the
+    next one is not told of the same room: with so many bytes more as are told in all, every VM has a place."""
     leaving, given = ground.leaving, ground.conditions
     if able := ground.able(vm, leaving):
-        most = max(ground.free[host.uuid] for host in able)
-        return Short(vm, ground.need(vm) - max(0, most), "no other host has enough free memory")
+        roomiest = max(able, key=lambda host: ground.free[host.uuid])
+        missing = ground.need(vm) - max(0, ground.free[roomiest.uuid])
+        ground.put(vm, roomiest.uuid)
+        return Short(vm, missing, "no other host has enough free memory")
     targets = [host for host in ground.snapshot.hosts if host.uuid in ground.free]
     if not targets:
         return Short(vm, 0, "there is no other host")

@@ -23,6 +23,11 @@ def place(snapshot: PoolSnapshot, leaving: Host, vms: Sequence[VM], conditions: 
     return Placer(snapshot).place(leaving, vms, conditions)
 
 
+def _lacks(found: Placement) -> tuple[int, int]:
+    """How many VMs are without a place, and the bytes they lack."""
+    return len(found.short), sum(short.missing for short in found.short)
+
+
 class Placer:
     """Placements on one snapshot. What they have in common is counted once: the room on every host, and which hosts
     VMs of a kind reach."""
@@ -36,11 +41,12 @@ class Placer:
         """A place for each VM that leaves a host; or the attempt that leaves the fewest without."""
         best: Placement | None = None
         for need in (comfortable, tight) if conditions.squeeze else (comfortable,):
+            best = None
             for packed in (False, True):
                 found = fill(self._ground(leaving, conditions, need), vms, packed=packed)
                 if not found.short:
                     return found
-                if best is None or len(found.short) < len(best.short):
+                if best is None or _lacks(found) < _lacks(best):
                     best = found
             if searched := search(self._ground(leaving, conditions, need), vms):
                 return searched

@@ -71,6 +71,7 @@ class _Search:
         self.allowed = allowed
         self.attempts = ATTEMPTS
         self.places: dict[str, Move] = {}
+        self.out: set[str] = set()
         self.failed: set[object] = set()
         self.ordered: tuple[Move, ...] = ()
 
@@ -108,6 +109,7 @@ class _Search:
         source = self._source(vm)
         for one in out:
             self.ground.take(one, host.uuid)
+            self.out.add(one.uuid)
         self.ground.put(vm, host.uuid)
         self.places[vm.uuid] = Move(vm, host, self.ground.need(vm), source)
         if self._go_on(largest_first(self.ground, [*rest, *out]) if out else rest, allowed - len(out)):
@@ -116,6 +118,7 @@ class _Search:
         self.ground.take(vm, host.uuid)
         for one in out:
             self.ground.put(one, host.uuid)
+            self.out.discard(one.uuid)
         return False
 
     def _source(self, vm: VM) -> Host | None:
@@ -155,7 +158,7 @@ class _Search:
         may, need = self.ground.conditions.may_make_room, self.ground.need
         if may is None:
             return
-        there = [vm for vm in self.ground.snapshot.resident(host.uuid) if vm.uuid not in self.places and may(vm)]
+        there = [vm for vm in self.ground.snapshot.resident(host.uuid) if vm.uuid not in self.out and may(vm)]
         there = sorted(there, key=need)[:NEAR]
         for count in range(1, most + 1):
             sets = [out for out in combinations(there, count) if self._just_enough(out, missing)]

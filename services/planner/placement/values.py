@@ -22,8 +22,8 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Short:
-    """A VM with no place. `missing` bytes on the roomiest host that could take it but for memory; 0 when no host
-    could, and `because` says why."""
+    """A VM with no place. `missing` bytes on the roomiest host that could take it but for memory, when all others have
+    their places; 0 when no host could, and `because` says why."""
 
     vm: VM
     missing: int
