@@ -71,7 +71,7 @@ def text(told: dict[str, Any]) -> str:
     if told["short"]:
         lines.append(
             f"Where memory is short, what is told makes the turn possible; it is the least that would do in"
-            f" {told["told_is_least"]} of {told["short"]}, and {told["told_over_least_median"]} times that at the median."
+            f" {told['told_is_least']} of {told['short']}, and {told['told_over_least_median']} times it at the median."
         )
     return "\n".join(lines)
 
