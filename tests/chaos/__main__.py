@@ -1,7 +1,8 @@
 """`python -m tests.chaos`: the whole proof that nothing is lost, in process and with real processes, and its table.
 
-RUNS real runs (200), SEED, WORKERS at once (3); RESUME=1 goes on where it stopped. In process: every kill, SHARE (0.2)
-of all other single blows (pauses, cuts, deaths of the bus), STORMS (300); CASES takes a sample of these.
+RUNS real runs (200), SEED, WORKERS at once (3); RESUME=1 goes on where it stopped. In process: a kill before and after
+each change that a service makes, SHARE (0.1) of all other single blows, STORMS (300), and cancels at every fact of a
+step on each pool of `scenes`; CASES takes a sample of these.
 PART=real or PART=in-process carries out that half alone, beside what an earlier call wrote of the other. Ends with
 1 if anything is wrong.
 """
@@ -43,7 +44,7 @@ def say(line: str) -> None:
 
 
 def _in_process(seed: int) -> list[Outcome]:
-    cases = in_process.cases(int(os.environ.get("STORMS", "300")), float(os.environ.get("SHARE", "0.2")), seed)
+    cases = in_process.cases(int(os.environ.get("STORMS", "300")), float(os.environ.get("SHARE", "0.1")), seed)
     cases = sample(cases, int(os.environ.get("CASES", len(cases))), seed)
     say(f"{len(cases)} cases in process:")
     return _campaign({str(case): case for case in cases}, in_process.outcome, "in-process", ONE_CASE)

@@ -10,7 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tests.chaos.scenes import SMALL
+
 Kind = Literal["kill", "stall", "cut", "server"]
+Cancel = Literal["", "after this turn", "now"]
+FORMS: tuple[Cancel, ...] = ("after this turn", "now")
 When = Literal["before", "after"]
 
 
@@ -46,26 +50,35 @@ class Blow:
 @dataclass(frozen=True, slots=True, order=True)
 class Case:
     """One run: how many replicas of each service, which blows fall, and which trouble the pool itself has (a name of
-    `TROUBLES`). `scheduled`: an order sets a schedule, whose tick starts the run. `usual` is how many simulated seconds
+    `TROUBLES`). `scheduled`: an order sets a schedule, whose tick starts the run. `scene` is the pool, a name of
+    `SCENES`; `cancel_at`: after how many facts of steps the run is cancelled. `usual` is how many simulated seconds
     such a run takes without blows."""
 
     replicas: int
     blows: tuple[Blow, ...] = ()
     trouble: str = ""
     scheduled: bool = False
+    scene: str = SMALL
+    cancel: Cancel = ""
+    cancel_at: int = 0
     usual: float = field(default=0.0, compare=False)
 
     def __str__(self) -> str:
-        scheduled, trouble = (["scheduled"] if self.scheduled else []), ([self.trouble] if self.trouble else [])
-        return ", ".join([f"{self.replicas} of each", *scheduled, *map(str, self.blows), *trouble])
+        more = [self.scene] * (self.scene != SMALL) + ["scheduled"] * self.scheduled
+        trouble = [self.trouble] if self.trouble else []
+        cancel = [f"cancelled {self.cancel} at fact {self.cancel_at} of a step"] if self.cancel else []
+        return ", ".join([f"{self.replicas} of each", *more, *map(str, self.blows), *trouble, *cancel])
 
     @property
     def kind(self) -> str:
         """What its row in the table is called."""
+        scene = f"{self.scene}: " * (self.scene != SMALL)
+        if self.cancel:
+            return f"{scene}cancel {self.cancel}"
         if len(self.blows) == 1 and not self.trouble:
-            return f"{self.blows[0].kind} {self.blows[0].call.service}"
+            return f"{scene}{self.blows[0].kind} {self.blows[0].call.service}"
         scheduled, trouble = ", started by a schedule" * self.scheduled, ", trouble in the pool" * bool(self.trouble)
-        return f"storms{scheduled}{trouble}"
+        return f"{scene}storms{scheduled}{trouble}"
 
 
 SHORT, WITHIN_A_REBOOT, LONGER_THAN_ACK_WAIT, LONG = 1.5, 4.0, 13.0, 1200.0
@@ -84,9 +97,9 @@ def changes(doing: str) -> bool:
     return doing in CHANGES or (doing.startswith(CHANGES_THE_POOL) and ".get" not in doing)
 
 
-def kills(case: Case) -> bool:
-    """Whether a case is one kill."""
-    return len(case.blows) == 1 and case.blows[0].kind == "kill"
+def kills_at_a_change(case: Case) -> bool:
+    """Whether a case is one kill, immediately before or after something is changed that outlives the killed."""
+    return len(case.blows) == 1 and case.blows[0].kind == "kill" and changes(case.blows[0].call.doing)
 
 
 ACTS = frozenset({"append", "append_guarded", "send_order"})
@@ -113,19 +126,21 @@ def singles(calls: Sequence[Call], replicas: int, usual: float, *, scheduled: bo
     blows += [Blow("stall", call, WITHIN_A_REBOOT) for call in acts if not alone and "reboot" in str(call)]
     blows += [Blow("cut", call, LONGER_THAN_ACK_WAIT) for call in acts if alone]
     blows += [Blow("server", call, SHORT) for call in acts if alone and "." not in call.doing]
-    return [Case(replicas, (blow,), "", scheduled, usual) for blow in blows]
+    return [Case(replicas, (blow,), scheduled=scheduled, usual=usual) for blow in blows]
 
 
-def storm(seed: int, recorded: Mapping[int, tuple[Sequence[Call], float]], *, scheduled: bool = False) -> Case:
-    """Several blows in one run, half of the time on a pool that has troubles of its own."""
-    chance = random.Random(f"storm {seed}")
+def storm(
+    seed: int, recorded: Mapping[int, tuple[Sequence[Call], float]], *, scheduled: bool = False, scene: str = SMALL
+) -> Case:
+    """Several blows in one run, on the smallest pool half of the time with troubles of the pool's own."""
+    chance = random.Random(f"storm {seed}{scene * (scene != SMALL)}")
     replicas = chance.choice([1, 2])
     calls, usual = recorded[replicas]
     struck = chance.sample([call for call in calls if call.service != "reporter"], chance.randint(3, 9))
     kinds: list[Kind] = ["kill", "kill", "kill", "stall", "cut", "server"]
     blows = [Blow(kind, call, SECONDS[kind]) for call in struck for kind in [chance.choice(kinds)]]
-    trouble = chance.choice(sorted(TROUBLES)) if chance.random() < 0.5 else ""
-    return Case(replicas, tuple(blows), trouble, scheduled, usual)
+    trouble = chance.choice(sorted(TROUBLES)) if chance.random() < 0.5 and scene == SMALL else ""
+    return Case(replicas, tuple(blows), trouble, scheduled, scene, usual=usual)
 
 
 def sample(cases: Sequence[Case], count: int, seed: int) -> list[Case]:

@@ -16,12 +16,12 @@ from pathlib import Path
 import structlog
 from structlog.stdlib import BoundLogger
 
-from cli import judge
-from shared.domain import commands, facts
-from tests.chaos import blows
+from shared.domain import commands, facts, names
+from tests.chaos import blows, harm
 from tests.chaos.blows import Call, Case
 from tests.chaos.campaign import Outcome
 from tests.chaos.frail import Frail, silent
+from tests.chaos.scenes import SCENES, SMALL
 from tests.stories.house import SERVICES, STAFF, House, tell
 
 PATIENCE = 4 * 3600.0
@@ -36,7 +36,7 @@ where somebody is still standing still, who will wake and go on with what he was
 class Verdict:
     """What became of a case. `wrong` is empty when all is well; `calls` were made, `apart` are those of them at which
     a blow makes a difference; `took` is simulated seconds from the order to the end of the run, `struck` how many blows
-    fell."""
+    fell, `steps` how many facts there were of steps."""
 
     wrong: tuple[str, ...]
     calls: tuple[Call, ...]
@@ -44,6 +44,7 @@ class Verdict:
     struck: int
     ended: bool
     apart: tuple[Call, ...] = ()
+    steps: int = 0
 
 
 Recorded = dict[int, tuple[tuple[Call, ...], float]]
@@ -55,8 +56,8 @@ def recorded(*, scheduled: bool = False) -> Recorded:
     return _calls(_undisturbed(scheduled=scheduled))
 
 
-def _undisturbed(*, scheduled: bool = False) -> dict[int, Verdict]:
-    return {replicas: tell_case(Case(replicas, scheduled=scheduled)) for replicas in (1, 2)}
+def _undisturbed(*, scheduled: bool = False, scene: str = SMALL) -> dict[int, Verdict]:
+    return {replicas: tell_case(Case(replicas, scheduled=scheduled, scene=scene)) for replicas in (1, 2)}
 
 
 def _calls(told: Mapping[int, Verdict]) -> Recorded:
@@ -64,31 +65,45 @@ def _calls(told: Mapping[int, Verdict]) -> Recorded:
 
 
 def cases(storms: int, share: float, seed: int) -> list[Case]:
-    """Every kill: before and after each change that a service makes, and at a look between; of all other single blows
-    (pauses, cuts, deaths of the bus) a share, the same for the same seed; and so many storms at any call. The scheduler
-    is struck in runs that it starts, and a fifth as many storms more fall on these."""
+    """A kill before and after each change that a service makes; of all other single blows (kills at a look between two
+    changes, pauses, cuts, deaths of the bus) a share, the same for the same seed; and so many storms at any call. The
+    scheduler is struck in runs that it starts, and a fifth as many storms more fall on these. On each pool a run is
+    cancelled at every fact of a step, in both forms; a tenth as many storms more fall on each pool whose VMs cannot all
+    move."""
     ordered, scheduled = _undisturbed(), _undisturbed(scheduled=True)
     singles = [one for replicas, run in ordered.items() for one in blows.singles(run.apart, replicas, run.took)]
     for replicas, run in scheduled.items():
         calls = [call for call in run.apart if call.service == "scheduler"]
         singles += blows.singles(calls, replicas, run.took, scheduled=True)
-    every = [case for case in singles if blows.kills(case)]
-    others = [case for case in singles if not blows.kills(case)]
+    every = [case for case in singles if blows.kills_at_a_change(case)]
+    others = [case for case in singles if not blows.kills_at_a_change(case)]
     some = blows.sample(others, round(share * len(others)), seed)
     alone = [blows.storm(number, _calls(ordered)) for number in range(storms)]
     more = [blows.storm(number, _calls(scheduled), scheduled=True) for number in range(storms, storms + storms // 5)]
-    return [*every, *some, *alone, *more]
+    scenes = [case for scene in SCENES for case in _in(scene, storms // 10)]
+    return [*every, *some, *alone, *more, *scenes]
+
+
+def _in(scene: str, storms: int) -> list[Case]:
+    """A run of a pool, cancelled everywhere; and, but for the smallest pool, storms."""
+    told = _undisturbed(scene=scene)
+    cancels = [
+        Case(1, scene=scene, cancel=form, cancel_at=at, usual=told[1].took)
+        for form in blows.FORMS
+        for at in range(1, told[1].steps + 1)
+    ]
+    return [*cancels, *(blows.storm(number, _calls(told), scene=scene) for number in range(storms) if scene != SMALL)]
 
 
 def tell_case(case: Case, *, loud: bool = False) -> Verdict:
-    """A whole run on the smallest pool. `loud` prints what the services log."""
+    """A whole run on a pool. `loud` prints what the services log."""
     verdicts: list[Verdict] = []
 
     async def story(house: House) -> None:
         verdicts.append(await _told(house, case, structlog.stdlib.get_logger() if loud else silent()))
 
     with tempfile.TemporaryDirectory() as folder:
-        tell(story, Path(folder), world="small", staff=())
+        tell(story, Path(folder), world=SCENES[case.scene].world, staff=())
     return verdicts[0]
 
 
@@ -111,17 +126,38 @@ async def _told(house: House, case: Case, log: BoundLogger) -> Verdict:
     for service in SERVICES if case.scheduled else STAFF:
         for _ in range(case.replicas):
             frail.employ(service)
-    began = house.clock.now()
+    began, scene = house.clock.now(), SCENES[case.scene]
+    canceller = asyncio.create_task(_cancel(house, case))
     try:
-        await house.order(_schedule(began) if case.scheduled else commands.StartRun(pool="lab"))
+        start = commands.StartRun(pool="lab", policy=scene.policy, consents=scene.consents)
+        await house.order(_schedule(began) if case.scheduled else start)
         missing = await _until_told(house)
         took = house.clock.now() - began
         await asyncio.sleep(AFTERMATH + max((blow.seconds for blow in case.blows), default=0.0))
-        wrong = [*missing, *frail.crashed, *_amiss(await house.journal()), *judge.violations(house.sim.journal)]
-        wrong += _twice(house)
+        journal = await house.journal()
+        cancelled = any(isinstance(fact, facts.RunCancelling) for fact in journal)
+        wrong = [*missing, *frail.crashed, *_amiss(journal, cancelled)]
+        wrong += [*harm.found(house.sim.journal, scene.promise, cancelled=cancelled), *_twice(house)]
     finally:
+        canceller.cancel()
+        await asyncio.gather(canceller, return_exceptions=True)
         await frail.close()
-    return Verdict(tuple(wrong), tuple(frail.calls), took, frail.struck, not missing, tuple(frail.apart))
+    steps = sum(isinstance(fact, facts.StepFact) for fact in journal)
+    return Verdict(tuple(wrong), tuple(frail.calls), took, frail.struck, not missing, tuple(frail.apart), steps)
+
+
+async def _cancel(house: House, case: Case) -> None:
+    """Cancel the run at a fact of a step, if the case says so."""
+    if not case.cancel:
+        return
+    seen = 0
+    async with house.bus.follow(["rota.fact.step.>"], after=0) as stored_facts:
+        async for _ in stored_facts:
+            seen += 1
+            if seen == case.cancel_at:
+                run = names.run_id("lab", "order-1")
+                await house.order(commands.CancelRun(pool="lab", run=run, now=case.cancel == "now"), "order-2", "bob")
+                return
 
 
 def _schedule(now: float) -> commands.SetSchedule:
@@ -158,11 +194,12 @@ async def _last_words(house: House) -> list[str]:
     return [f"The run was held: {because}" for because in held]
 
 
-def _amiss(journal: Sequence[facts.Fact]) -> list[str]:
+def _amiss(journal: Sequence[facts.Fact], cancelled: bool) -> list[str]:
     """What the facts say that should not be."""
     ends = [fact for fact in journal if isinstance(fact, facts.RunEnded)]
+    right = ("succeeded", "cancelled") if cancelled else ("succeeded",)
     wrong = [] if len(ends) == 1 else [f"The run ended {len(ends)} times."]
-    wrong += [f"The run {end.outcome}: {end.sentence}" for end in ends if end.outcome != "succeeded"]
+    wrong += [f"The run {end.outcome}: {end.sentence}" for end in ends if end.outcome not in right]
     wrong += [f"Rejected: {fact.because}" for fact in journal if isinstance(fact, facts.MessageRejected)]
     wrong += [f"Held: {fact.because}" for fact in journal if isinstance(fact, facts.RunHeld)]
     wrong += [f"Failed: {fact.because}" for fact in journal if isinstance(fact, facts.StepFailed) and _ours(fact)]

@@ -9,18 +9,17 @@ import asyncio
 import contextlib
 import logging
 import random
-import re
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from cli import judge
+from cli.judge import Promise
 from shared.bus import wire
 from shared.domain import commands, facts
-from tests.chaos.blows import TROUBLES
+from tests.chaos import harm
+from tests.chaos.blows import TROUBLES, Cancel
 from tests.chaos.campaign import Outcome
 from tests.chaos.monkey import Monkey
 from tests.chaos.recovery import recoveries
@@ -32,8 +31,6 @@ WITHIN = 240.0
 
 AFTERMATH = 3.0
 """Seconds in which everything is left alone afterwards, to see that nothing more happens."""
-
-Cancel = Literal["", "after this turn", "now"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,8 @@ async def tell(plot: Plot, folder: Path, *, within: float = WITHIN) -> Outcome:
         wrong = [] if ended else [f"It did not end, and was not told, within {within:g} s.", *_holds(seen)]
         said = [one.fact for one in seen]
         cancelled = any(isinstance(fact, facts.RunCancelling) for fact in said)
-        wrong += [*_amiss(said, cancelled), *_violations(house, cancelled), *house.last_words()]
+        wrong += [*_amiss(said, cancelled), *harm.found(house.journal, Promise(), cancelled=cancelled)]
+        wrong += house.last_words()
         struck = [(blow.kind, blow.at) for blow in monkey.struck]
         return {
             "wrong": wrong,
@@ -157,23 +155,3 @@ def _amiss(said: Sequence[facts.Fact], cancelled: bool) -> list[str]:
     wrong += [f"Fault: {fact.because}" for fact in said if isinstance(fact, facts.StepFailed) and fact.code == "FAULT"]
     told = [fact.destination for fact in said if isinstance(fact, facts.ReportSent) and fact.occasion == "ended"]
     return wrong + [f"{name} was told {told.count(name)} times." for name in set(told) if told.count(name) > 1]
-
-
-def _violations(house: Stage, cancelled: bool) -> list[str]:
-    """What the judge finds; of a run that was cancelled not that hosts were left as they were, nor that a VM stays on
-    an updated host whose home is older."""
-    journal = house.journal
-    found = judge.violations(journal)
-    if not cancelled:
-        return found
-    updated = {line["host"] for line in journal if line["kind"] == "host" and line.get("state") == "rebooting"}
-    return [one for one in found if not _LEFT.search(one) and not _stays(one, updated)]
-
-
-def _stays(sentence: str, updated: set[str]) -> bool:
-    stays = _STAYS.search(sentence)
-    return stays is not None and stays[1] in updated and stays[2] not in updated
-
-
-_LEFT = re.compile(r"was never rebooted|updates still waiting")
-_STAYS = re.compile(r"is on (\S+) at the end and began on (\S+)\.")
