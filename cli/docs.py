@@ -289,6 +289,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[clock]", settings.ClockSettings),
     ("[runs]", settings.RunsSettings),
     ("[pool.KEY]", settings.PoolAccess),
+    ("[[pool.KEY.storage_vm]]", settings.StorageVMTable),
     ("[pool.KEY.policy]", policy.Policy),
     ("[mail.KEY]", settings.MailDestination),
     ("[webhook.KEY]", settings.WebhookDestination),

@@ -237,12 +237,25 @@ _STAGE_STYLES = {
 PHASES: tuple[tuple[str, frozenset[str]], ...] = (
     ("look", frozenset({"survey"})),
     ("disable", frozenset({"disable_host"})),
-    ("empty", frozenset({"migrate_vm.empty", "evacuate_rest", "shutdown_vm", "suspend_vm", "eject_media"})),
+    (
+        "empty",
+        frozenset(
+            {
+                "migrate_vm.empty",
+                "evacuate_rest",
+                "shutdown_vm",
+                "suspend_vm",
+                "eject_media",
+                "check_unused",
+                "unplug_pbd",
+            }
+        ),
+    ),
     ("install", frozenset({"install_updates", "read_host"})),
     ("reboot", frozenset({"reboot_host"})),
     ("wait", frozenset({"await_host"})),
     ("check", frozenset({"check_gate"})),
     ("enable", frozenset({"enable_host", "restart_toolstack"})),
-    ("home", frozenset({"migrate_vm.home", "watch_guests", "start_vm", "resume_vm", "insert_media"})),
+    ("home", frozenset({"migrate_vm.home", "watch_guests", "start_vm", "resume_vm", "insert_media", "plug_pbd"})),
 )
 """A turn's phases in their order, and the kinds of step that each holds; a kind that is new shows in no phase."""

@@ -156,6 +156,13 @@ def _vm(world: _World, line: Line) -> None:
     world.states[name], world.at[name] = state, host
 
 
+def _storage(world: _World, line: Line) -> None:
+    """An SR that a VM serves lost that VM while a host had it attached, with a disk on it in use or not."""
+    users = ", ".join(str(vm) for vm in line.get("vms") or ())
+    using = f"{users} used it on {line.get('host')}" if users else f"it was attached to {line.get('host')}"
+    world.fault(line, f"{line.get('sr')} lost its server {line.get('server')} while {using}")
+
+
 def _install(world: _World, line: Line) -> None:
     name = str(line["host"])
     host = world.hosts[name]
@@ -202,5 +209,5 @@ GOOD = frozenset({"ok", "success", "succeeded", "done"})
 """How a simulator says that something went well."""
 
 _RULES: Mapping[str, Callable[[_World, Line], None]] = MappingProxyType(
-    {"host": _host, "vm": _vm, "install": _install, "pool": _pool}
+    {"host": _host, "vm": _vm, "install": _install, "pool": _pool, "storage": _storage}
 )

@@ -66,13 +66,19 @@ def stopped(plan: facts.Forecast) -> list[str]:
     """The VMs that are stopped for their host's turn: how, for how long at most, by whose leave, and why."""
     ways = {"suspend": "suspended", "shutdown": "shut down"}
     return [
-        f"Stopped: {plain(stop.vm)} is {ways[stop.strategy]} while {plain(turn.host)} is updated, for about"
-        f" {span_words(stop.seconds)},"
+        f"Stopped: {plain(stop.vm)}{f' on {plain(stop.host)}' if stop.host else ''} is {ways[stop.strategy]} while"
+        f" {plain(turn.host)} is updated, for about {span_words(stop.seconds)}{_elsewhere(stop)},"
         f" {f'agreed to by {plain(stop.consent)}' if stop.consent else 'once somebody has approved the plan'}."
         f" Why ({stop.cause.replace('_', ' ')}): {plain(stop.because)}"
         for turn in plan.turns
         for stop in turn.stops
     ]
+
+
+def _elsewhere(stop: facts.ForecastStop) -> str:
+    if stop.starts_on is None:
+        return ""
+    return f", then started on {plain(stop.starts_on)} until its own host is updated"
 
 
 def told(plan: facts.Forecast, now: float) -> list[str]:

@@ -60,6 +60,17 @@ class RunsSettings(Section):
     the run that was asked for first."""
 
 
+class StorageVMTable(Section):
+    """A VM on a host of the pool that exports an SR (NFS) to the pool itself: each by name or uuid. That it stands here
+    is the consent to have it shut down for its host's turn, and to lift a block of its shutdown for that."""
+
+    vm: Annotated[str, Field(min_length=1)]
+    sr: Annotated[str, Field(min_length=1)]
+    """The SR that it serves."""
+    host: Annotated[str, Field(min_length=1)]
+    """The host that it lives on."""
+
+
 class PoolAccess(Secret):
     """How a pool is reached, and what its owner wants. `fingerprint` is the SHA-256 of its certificate in hex."""
 
@@ -76,7 +87,20 @@ class PoolAccess(Secret):
     """VMs of this pool, by name or uuid, that Rota and its bus run in; its own machine is found where Xen tells it."""
     needed_vms: tuple[str, ...] = ()
     """VMs that Rota needs: DNS, the firewall or VPN between it and the hosts, the mail relay, a proxy."""
+    storage_vm: tuple[StorageVMTable, ...] = ()
+    """VMs that export an SR to the pool itself, a table `[[pool.KEY.storage_vm]]` for each SR; or a tag on the VM,
+    `rota:serves:<sr>`, with the SR's name or uuid."""
     policy: Policy = Policy()
+
+    @field_validator("storage_vm")
+    @classmethod
+    def _one_server_for_each_sr(cls, value: tuple[StorageVMTable, ...]) -> tuple[StorageVMTable, ...]:
+        seen: dict[str, StorageVMTable] = {}
+        for one in value:
+            if other := seen.get(one.sr):
+                raise ValueError(f"{one.sr!r} is served by {other.vm!r} and again by {one.vm!r}; an SR has one server")
+            seen[one.sr] = one
+        return value
 
     @field_validator("url")
     @classmethod

@@ -33,6 +33,38 @@ def served(site: Site, sr: str) -> bool:
     return bool(site.world.record("VM", server)["power_state"] == "Running")
 
 
+def assert_served(site: Site, srs: list[str]) -> None:
+    """Raises SR_BACKEND_FAILURE_* when the server of one of these SRs does not answer."""
+    if any(not served(site, sr) for sr in srs):
+        raise Failure(*UNREACHABLE)
+
+
+def server_went(site: Site, vm: str) -> None:
+    """A VM is down. Whatever it served hangs: each host that has it attached, and each VM with a disk there, is in the
+    journal."""
+    name = site.world.record("VM", vm)["name_label"]
+    for sr in (one.name for one in site.spec.srs if one.served_by == name):
+        ref = site.world.find("SR", sr)
+        for pbd in site.world.record("SR", ref)["PBDs"] if ref else ():
+            told = site.world.record("PBD", pbd)
+            if ref and told["currently_attached"] and site.machine(told["host"]).powered:
+                users = [*users_of(site, ref, told["host"])]
+                host = site.name("host", told["host"])
+                site.journal.write("storage", sr=sr, server=name, state="lost", host=host, vms=users)
+
+
+def users_of(site: Site, sr: str, host: str) -> list[str]:
+    """The names of VMs on a host that have a disk of an SR attached."""
+    names = []
+    for vm in site.guests(host):
+        record = site.world.record("VM", vm)
+        vbds = (site.world.record("VBD", vbd) for vbd in record["VBDs"])
+        vdis = {vbd["VDI"] for vbd in vbds if vbd["currently_attached"] and not vbd["empty"]}
+        if any(site.world.has("VDI", vdi) and site.world.record("VDI", vdi)["SR"] == sr for vdi in vdis):
+            names.append(record["name_label"])
+    return names
+
+
 async def plug(site: Site, pbd: str) -> None:
     """Attaches an SR to a host; nothing to do when it is attached. Raises SR_BACKEND_FAILURE_* when it cannot."""
     record = site.world.record("PBD", pbd)

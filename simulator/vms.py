@@ -5,6 +5,7 @@ No question is asked here whether it may; that is `operations` and `placement`, 
 
 from __future__ import annotations
 
+from simulator import storage
 from simulator.build_vms import boot_flags, build_guest_metrics
 from simulator.failure import NULL, Failure
 from simulator.operations import refresh_vm
@@ -47,6 +48,8 @@ def settle(site: Site, vm: str, state: str, host: str, cause: str) -> None:
     told_change = old["power_state"] != state or old["resident_on"] != here
     if told_change:
         journal_vm(site, vm, cause)
+    if old["power_state"] == "Running" and state != "Running":
+        storage.server_went(site, vm)
     site.settled.fire()
 
 

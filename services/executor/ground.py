@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
-from shared.domain.model import PoolSnapshot
+from shared.domain.model import PoolSnapshot, StorageVM
 from shared.domain.names import Named
 
 TOLD_BY_XEN = "hypervisor/uuid"
@@ -20,11 +20,13 @@ TOLD_BY_FIRMWARE = "class/dmi/id/product_uuid"
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """VMs by name or uuid: Rota's and its bus's, those that they need, and the uuids this machine may have."""
+    """VMs by name or uuid: Rota's and its bus's, those that they need, and the uuids this machine may have; and those
+    that export an SR to the pool."""
 
     rota_vms: tuple[str, ...] = ()
     needed_vms: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+    storage_vms: tuple[StorageVM, ...] = ()
 
     def holds(self, vm: Named) -> bool:
         """Whether a VM is one of them."""
@@ -44,11 +46,12 @@ def own_uuids(sys: Path = Path("/sys")) -> tuple[str, ...]:
 
 
 def stood_on(snapshot: PoolSnapshot, ground: Ground) -> PoolSnapshot:
-    """The snapshot with those of its VMs that are never stopped."""
+    """The snapshot with those of its VMs that are never stopped, and with what is said of storage VMs."""
     return replace(
         snapshot,
         rota_vms=_found(snapshot, {*ground.rota_vms, *ground.own}),
         needed_vms=_found(snapshot, ground.needed_vms),
+        storage_vms=ground.storage_vms,
     )
 
 

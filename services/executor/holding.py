@@ -23,6 +23,7 @@ from shared.domain import facts, messages
 from shared.domain.acts import Act
 from shared.domain.commands import DoStep
 from shared.domain.errors import GiveUp, Superseded, TryAgain, Unreadable
+from shared.domain.model import StorageVM
 from shared.service import Context
 from shared.xapi.port import NotAnswered, Pool
 
@@ -174,7 +175,10 @@ class Holder:
     def _ground(self) -> ground.Ground:
         access = self._settings.pool.get(self._command.pool)
         own = ground.own_uuids()
-        return ground.Ground(access.rota_vms, access.needed_vms, own) if access else ground.Ground(own=own)
+        if access is None:
+            return ground.Ground(own=own)
+        serving = tuple(StorageVM(one.vm, one.sr, one.host) for one in access.storage_vm)
+        return ground.Ground(access.rota_vms, access.needed_vms, own, serving)
 
     async def _tell(self, fact: facts.StepSucceeded | facts.StepFailed) -> bool:
         """Store how it ended, once under its fixed id, unless somebody else has taken the step over meanwhile."""

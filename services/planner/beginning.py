@@ -78,7 +78,7 @@ def _put_back(view: View, name: str, snapshot: PoolSnapshot) -> Said:
     """A run that only puts back: what is noted in the pool itself, whoever noted it, or what is owed."""
     if view.run.purpose == "pay":
         owed = [one.act for one in view.book.owed.values()]
-        restore = [act for act in owed if isinstance(act, preparing.RESTORING)]
+        restore: list[acts.Restoring] = [act for act in owed if isinstance(act, preparing.RESTORING)]
         warnings, claim = list[str](), ""
     else:
         restore, warnings = claims.undoing(snapshot)

@@ -92,7 +92,7 @@ def of_vms(snapshot: PoolSnapshot, host: Host) -> Iterator[facts.Blocker]:
     """VMs on a host that may not leave it, whatever the targets."""
     for vm in snapshot.resident(host.uuid):
         if stop := of_running(vm, host):
-            yield _with_ground(snapshot, host, vm, stop)
+            yield with_ground(snapshot, vm, stop)
 
 
 def of_running(vm: VM, host: Host) -> facts.Blocker | None:
@@ -113,7 +113,7 @@ def of_running(vm: VM, host: Host) -> facts.Blocker | None:
 
 def of_short(snapshot: PoolSnapshot, host: Host, short: placement.Short) -> facts.Blocker:
     """A VM that found no place when its host is emptied."""
-    return _with_ground(snapshot, host, short.vm, _of_short(snapshot, host, short))
+    return with_ground(snapshot, short.vm, _of_short(snapshot, host, short))
 
 
 def _of_short(snapshot: PoolSnapshot, host: Host, short: placement.Short) -> facts.Blocker:
@@ -162,7 +162,7 @@ def _no_memory(snapshot: PoolSnapshot, host: Host, short: placement.Short) -> st
     )
 
 
-def _with_ground(snapshot: PoolSnapshot, host: Host, vm: VM, stop: facts.Blocker) -> facts.Blocker:
+def with_ground(snapshot: PoolSnapshot, vm: VM, stop: facts.Blocker) -> facts.Blocker:
     """The same, where Rota stands on the VM or needs it: nothing may be done to it but move it (conduct 9)."""
     if vm.uuid in snapshot.rota_vms:
         what = f"Rota itself runs in {vm.name}, so it cannot update the host it stands on while that is so."

@@ -7,7 +7,7 @@ new userland on the old Xen must not get VMs.
 
 from __future__ import annotations
 
-from services.planner import discs, pacing, stopping, turn_graph
+from services.planner import discs, pacing, stopping, storage_graph, turn_graph
 from shared.domain import acts, facts
 from shared.domain.names import Named
 from shared.domain.run import Run, Step, StepState, Turn
@@ -74,7 +74,7 @@ def _sentence(run: Run, turn: Turn, host: Named, *, now: bool) -> str:
         return f"{host.name} is in its turn, which is finished first (about {minutes} minutes from its begin)."
     if down := stopping.bound_to_go_on(turn):
         return (
-            f"{', '.join(down)} of {host.name} is down and can be started there only once {host.name} is updated: its"
+            f"{', '.join(down)} of {host.name} is down and can be started again only once {host.name} is updated: its"
             f" turn goes on through reboot and return (about {minutes} minutes from its begin)."
         )
     if past_return(turn):
@@ -89,6 +89,8 @@ def _sentence(run: Run, turn: Turn, host: Named, *, now: bool) -> str:
             names = ", ".join(newer[:10]) + (f" and {len(newer) - 10} more" if len(newer) > 10 else "")
             back += f" {names} went to hosts that are updated already and, where versions differ, stay there until"
             back += f" {host.name} is updated."
+        srs = dict.fromkeys(act.sr.name for act in storage_graph.detached(turn))
+        back += f" {' and '.join(srs)} is attached to its hosts again." if srs else ""
         return back + (f" {', '.join(down)} is started again." if down else "")
     return f"{host.name} has not lost a VM yet: it is enabled again."
 
@@ -107,7 +109,7 @@ def _back(run: Run, turn: Turn, host: Named, because: str) -> facts.TurnTurnedBa
     steps = steps if disabled else ()
     if steps:
         first, enabled = len(turn.steps) + 1 + len(steps), steps[0].step
-        steps = (*steps, *turn_graph.starting_steps(turn.id, first, _to_start(turn), enabled))
+        steps = (*steps, *storage_graph.steps_back(turn, first, enabled, run.policy))
         steps = discs.put_back(steps, turn, len(turn.steps) + 1, enabled)
     return facts.TurnTurnedBack(
         pool=run.pool,
@@ -116,11 +118,6 @@ def _back(run: Run, turn: Turn, host: Named, because: str) -> facts.TurnTurnedBa
         steps=steps,
         because=because,
     )
-
-
-def _to_start(turn: Turn) -> list[acts.Stop]:
-    """What the turn has stopped, in the order in which it starts: the other way round."""
-    return [act for _, act in reversed(stopping.stopped(turn))]
 
 
 def _lives_on(run: Run, vm: Named, host: Named) -> bool:

@@ -20,6 +20,7 @@ CLAIM = "rota:claim"
 HOST = "rota:host:"
 VM = "rota:vm:"
 DISC = "rota:disc:"
+PBD = "rota:pbd:"
 
 _HA: TypeAdapter[HA] = TypeAdapter(HA)
 
@@ -79,17 +80,37 @@ def _undo(snapshot: PoolSnapshot, key: str, note: Mapping[str, Any]) -> Iterator
         if host is not None:
             yield acts.EnableHost(Named(host.uuid, host.name))
     elif key.startswith(VM):
-        vm = next((one for one in snapshot.vms if one.uuid == key.removeprefix(VM)), None)
-        home = snapshot.host(str(note["home"]))
-        if vm is not None and home is not None:
-            start = acts.ResumeVM if note["way"] == "suspend" else acts.StartVM
-            yield start(vm.named, home.named)
+        yield from _started(snapshot, key.removeprefix(VM), note)
+    elif key.startswith(PBD):
+        yield from _attached(snapshot, key.removeprefix(PBD), note)
     elif key.startswith(DISC):
-        vm = next((one for one in snapshot.vms if one.uuid == note["vm"]), None)
-        home = snapshot.host(str(note["home"]))
-        if vm is not None and home is not None:
-            disc = Named(str(note["disc"]), str(note["name"]))
-            yield acts.InsertMedia(vm.named, disc, key.removeprefix(DISC), home.named)
+        yield from _inserted(snapshot, key.removeprefix(DISC), note)
+
+
+def _started(snapshot: PoolSnapshot, uuid: str, note: Mapping[str, Any]) -> Iterator[acts.Start]:
+    vm = next((one for one in snapshot.vms if one.uuid == uuid), None)
+    home = snapshot.host(str(note["home"]))
+    if vm is None or home is None:
+        return
+    if note["way"] == "suspend":
+        yield acts.ResumeVM(vm.named, home.named)
+    else:
+        serves = tuple(Named(sr, snapshot.sr_name(sr)) for sr in note.get("serves", ()))
+        yield acts.StartVM(vm.named, home.named, serves=serves)
+
+
+def _attached(snapshot: PoolSnapshot, key: str, note: Mapping[str, Any]) -> Iterator[acts.PlugPBD]:
+    sr, _, on = key.partition(":")
+    host = snapshot.host(on)
+    if host is not None:
+        yield acts.PlugPBD(Named(sr, snapshot.sr_name(sr)), host.named, Named(**note["vm"]))
+
+
+def _inserted(snapshot: PoolSnapshot, drive: str, note: Mapping[str, Any]) -> Iterator[acts.InsertMedia]:
+    vm = next((one for one in snapshot.vms if one.uuid == note["vm"]), None)
+    home = snapshot.host(str(note["home"]))
+    if vm is not None and home is not None:
+        yield acts.InsertMedia(vm.named, Named(str(note["disc"]), str(note["name"])), drive, home.named)
 
 
 def _read(text: str) -> dict[str, Any]:

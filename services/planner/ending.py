@@ -31,7 +31,7 @@ def _debt_of(act: acts.Act) -> str:
         return act.setting
     if isinstance(act, acts.InsertMedia):
         return discs.debt(act).setting
-    return stopping.debt(act).setting if isinstance(act, (acts.StartVM, acts.ResumeVM)) else ""
+    return stopping.debt(act).setting if isinstance(act, acts.GivesBack) else ""
 
 
 def end(view: View) -> Said | None:

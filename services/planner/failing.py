@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import cancelling, discs, patience, stepping, stopping
+from services.planner import cancelling, discs, patience, stepping, stopping, storage_graph
 from services.planner.view import Said, View
 from shared.domain import acts, facts
 from shared.domain.names import Named
@@ -16,6 +16,10 @@ LOST_AFTER = 300.0
 
 DONE_AGAIN = frozenset({"disable_host", "evacuate_rest", "read_host"})
 """What is done once more when a reboot's fence finds that its host is not empty."""
+
+
+TAKES_DOWN = frozenset({"shutdown_vm", "suspend_vm", "check_unused", "unplug_pbd"})
+"""What takes something down: of a turn that goes back it need not come to be."""
 
 
 def deadlines(view: View) -> Said | None:
@@ -116,14 +120,18 @@ def _elsewhere(view: View, step: Step) -> Said | None:
 
 
 def _needed_no_more(view: View, step: Step) -> bool:
-    """After a cancel: what would have prepared the run, or surveyed for a turn that goes back."""
+    """After a cancel what would have prepared the run, or surveyed for a turn that goes back; and of such a turn what
+    was to take something down, which the way back gives back however it ended."""
     turn = view.turn_of(step)
+    if turn.turned_back and step.act.kind in TAKES_DOWN:
+        return True
     return bool(view.run.cancel) and (turn.id == PREPARATION or (turn.turned_back and step.act.kind == "survey"))
 
 
 def _owed_after_cancel(view: View, step: Step) -> bool:
-    """A VM that cannot be started again is owed where somebody has cancelled: that run is to end."""
-    return bool(view.run.cancel) and isinstance(step.act, (acts.StartVM, acts.ResumeVM))
+    """A VM that cannot be started again, or storage that cannot be attached, is owed where somebody has cancelled: that
+    run is to end."""
+    return bool(view.run.cancel) and isinstance(step.act, acts.GivesBack)
 
 
 def _go_back(view: View, step: Step) -> Said | None:
@@ -144,8 +152,8 @@ def _go_back(view: View, step: Step) -> Said | None:
 
 def _go_on_without(view: View, step: Step) -> tuple[facts.RunFact, ...]:
     skipped = facts.StepSkipped(**view.ids, step=step.id, because=step.because)
-    if isinstance(step.act, (acts.StartVM, acts.ResumeVM)):
-        return (_owes_a_start(view, step, step.act), skipped)
+    if isinstance(step.act, acts.GivesBack):
+        return (_owes(view, step, step.act), skipped)
     if isinstance(step.act, acts.InsertMedia):
         debt = discs.debt(step.act)
         owes = facts.SettingOwed(**view.ids, step=step.id, because=step.because, act=step.act, **debt.model_dump())
@@ -167,20 +175,22 @@ def _go_on_without(view: View, step: Step) -> tuple[facts.RunFact, ...]:
     return (owed, skipped)
 
 
-def _owes_a_start(view: View, step: Step, act: acts.Start) -> facts.SettingOwed:
+def _owes(view: View, step: Step, act: acts.GivesBack) -> facts.SettingOwed:
     debt = stopping.debt(act)
     return facts.SettingOwed(**view.ids, step=step.id, because=step.because, act=act, **debt.model_dump())
 
 
 def starts_left_out(view: View) -> Said | None:
-    """A VM whose start somebody skipped, after it was tried, is owed: nobody forgets that it is down."""
+    """A VM whose start somebody skipped, after it was tried, is owed, and so is storage that was to be attached: nobody
+    forgets that it is down."""
     known = {one.setting for one in view.run.owed}
     for step in view.run.steps():
-        if not isinstance(step.act, (acts.StartVM, acts.ResumeVM)) or step.state is not StepState.SKIPPED:
+        if not isinstance(step.act, acts.GivesBack) or step.state is not StepState.SKIPPED:
             continue
         if step.attempt and stopping.debt(step.act).setting not in known:
-            owed = _owes_a_start(view, step, step.act)
-            return Said((owed,), sentence=f"{step.act.vm.name} stays down for now: {step.because}")
+            owed = _owes(view, step, step.act)
+            what = step.act.sr.name if isinstance(step.act, acts.PlugPBD) else step.act.vm.name
+            return Said((owed,), sentence=f"{what} stays down for now: {step.because}")
     return None
 
 
@@ -191,7 +201,8 @@ def _hold_or_cancel(view: View, step: Step) -> Said:
         skipped = facts.HostSkipped(**view.ids, host=turn.host, because=because)
         return Said((skipped, *cancelling.turned_back(view.run, step.id, because)), sentence=because)
     early = turn.host is None or not cancelling.past_return(turn)
-    if view.run.policy.on_failure == "cancel" and not view.run.cancel and early:
+    served = early and storage_graph.must_be_served_again(turn, step)
+    if (view.run.policy.on_failure == "cancel" or served) and not view.run.cancel and early:
         sentences = cancelling.sentences(view.run, now=True)
         cancel = facts.RunCancelling(**view.ids, by="policy", now=True, sentences=sentences)
         return Said((cancel,), sentence=step.because)
@@ -206,7 +217,10 @@ def _hold_or_cancel(view: View, step: Step) -> Said:
 def _may_go_on_without(view: View, turn: Turn) -> bool:
     """Whether policy lets the run go on with the next host: never without its first, and never past a turn's return."""
     first = not any(closed.outcome == "done" for closed in view.run.closed)
-    return view.run.policy.on_failure == "skip_host" and not first and cancelling.returnable(turn)
+    wanted = view.run.policy.on_failure == "skip_host" or any(
+        storage_graph.must_be_served_again(turn, step) for step in turn.steps.values()
+    )
+    return wanted and not first and cancelling.returnable(turn)
 
 
 def master_changed(view: View) -> Said | None:

@@ -16,6 +16,8 @@ from services.planner import (
     selection,
     squeezing,
     stopping,
+    storage_stops,
+    storage_vms,
     strategies,
     timing,
     turn_plan,
@@ -44,7 +46,8 @@ def forecast(
     snapshot = selection.with_installations(snapshot)
     chosen = selection.select(snapshot, policy)
     hosts = chosen.hosts
-    stops = [*chosen.blockers, *(blockers.of_pool(snapshot, hosts, policy) if hosts else ())]
+    served = storage_vms.read(snapshot)
+    stops = [*chosen.blockers, *((*blockers.of_pool(snapshot, hosts, policy), *served.faults) if hosts else ())]
     opinions: list[str] = []
     turns: list[facts.ForecastTurn] = []
     done: set[str] = set()
@@ -59,8 +62,12 @@ def forecast(
         bound = tuple(blockers.of_vms(world.snapshot, host))
         coming = tuple(one.uuid for one in chosen.hosts[number:])
         found = _placed(world, host, policy, bound, frozenset(done), coming)
-        kept = [*bound, *(blockers.of_short(world.snapshot, host, one) for one in found.short)]
-        decided = strategies.choose(world.snapshot, host, kept, policy, consents)
+        kept = (*bound, *(blockers.of_short(world.snapshot, host, one) for one in found.short))
+        if going := storage_vms.going_away(world.snapshot, host, kept):
+            bound = storage_vms.in_the_way(world.snapshot, host, going, bound)
+            found = _placed(world, host, policy, bound, frozenset(done), coming, going)
+            kept = (*bound, *(blockers.of_short(world.snapshot, host, one) for one in found.short))
+        decided = storage_stops.choose(world.snapshot, host, going, kept, found, frozenset(done), policy, consents)
         if decided.left_out_for:
             hosts = tuple(one for one in hosts if one != host)
             skipped.append(_left_out(host, decided))
@@ -97,6 +104,7 @@ def forecast(
             *chosen.notes,
             *skipped,
             *(gates.notes(policy) if hosts else ()),
+            *(storage_vms.notes(snapshot, served.services) if hosts else ()),
             *concerns.notes(snapshot, policy, hosts, times),
             *opinions,
             *squeezing.moving(moving),
@@ -120,15 +128,16 @@ def _placed(
     bound: Sequence[facts.Blocker],
     newest: frozenset[str],
     coming: Sequence[str],
+    going: storage_vms.Going = storage_vms.NOTHING,
 ) -> placement.Placement:
-    stay = {stop.vm.uuid for stop in bound if stop.vm}
+    stay = going.ours | {stop.vm.uuid for stop in bound if stop.vm}
     vms = [discs.taken_out(vm, policy) for vm in world.snapshot.resident(host.uuid) if vm.uuid not in stay]
     given = placement.Conditions(
         newest=newest,
         squeeze=policy.squeeze,
         soon=turn_plan.soon(coming, policy),
         coming=frozenset(coming),
-        may_make_room=lambda vm: blockers.of_running(vm, host) is None,
+        may_make_room=lambda vm: vm.uuid not in stay and blockers.of_running(vm, host) is None,
     )
     return world.place(host, vms, given)
 
@@ -175,7 +184,7 @@ def _forecast_turn(
         reboots=selection.work(host, policy) != "toolstack",
         because=_turn_because(host, master, policy),
         advisories=advisories(host.updates or ())[:500],
-        stops=tuple(map(stopping.told, stops)),
+        stops=tuple(stopping.told(stop, host.named) for stop in stops),
     )
 
 

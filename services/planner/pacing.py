@@ -6,7 +6,7 @@ again, while its VMs go home the next may begin. The limits stand in the forecas
 
 from __future__ import annotations
 
-from services.planner import selection
+from services.planner import selection, storage_graph
 from services.planner.view import Said, View
 from shared.domain import facts
 from shared.domain.run import Run, StepState, Turn
@@ -97,6 +97,17 @@ def too_many_under_way(view: View, planned: facts.ForecastTurn) -> Said | None:
     unplanned = [turn.host for turn in others if turn.host and not turn.planned]
     if unplanned:
         return Said(sentence=f"{planned.host.name} waits until the turn of {unplanned[0].name} is planned.")
+    return None
+
+
+def storage_away(view: View, planned: facts.ForecastTurn) -> Said | None:
+    """A turn that takes storage away from the pool is alone: it begins when no other is open, and none begins before
+    that storage is there again. So two storage VMs are never down together."""
+    others = [turn for turn in view.run.turns.values() if turn.host]
+    if takes := next((turn.host for turn in others if turn.host and storage_graph.takes_storage(turn)), None):
+        return Said(sentence=f"{planned.host.name} waits until the storage that {takes.name} serves is there again.")
+    if others and others[0].host and any(stop.serves for stop in planned.stops):
+        return Said(sentence=f"{planned.host.name} serves storage, so it waits for the turn of {others[0].host.name}.")
     return None
 
 

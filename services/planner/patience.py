@@ -105,6 +105,8 @@ MINUTES: Mapping[str, Callable[[Policy], float]] = MappingProxyType(
         "suspend_vm": lambda policy: policy.migration_minutes,
         "resume_vm": lambda policy: policy.migration_minutes,
         "reboot_host": _reboot,
+        "check_unused": lambda policy: policy.backup_minutes + policy.step_minutes,
+        "plug_pbd": lambda policy: policy.export_minutes + policy.step_minutes,
     }
 )
 """Minutes without an end or a sign of progress after which a step times out; every other kind has `step_minutes`."""

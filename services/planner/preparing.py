@@ -9,7 +9,9 @@ from shared.domain.model import HA, PoolSnapshot
 from shared.domain.names import Named, step_id
 from shared.domain.run import PREPARATION, RESTORATION
 
-RESTORING = (acts.RestorePoolSetting, acts.EnableHost, acts.StartVM, acts.ResumeVM, acts.InsertMedia)
+RESTORING = (
+    acts.RestorePoolSetting, acts.EnableHost, acts.StartVM, acts.ResumeVM, acts.PlugPBD, acts.InsertMedia,
+)  # fmt: skip
 """The acts that may stand at the end of a run, or be owed after it."""
 
 
@@ -63,10 +65,22 @@ def preparation(
 
 
 def always_steps(restore: Sequence[acts.Restoring], claim: str) -> tuple[facts.StepPlanned, ...]:
-    """The steps that put things back, side by side, and the pool let go after the last of them."""
+    """The steps that put things back, side by side but for storage that VMs of the pool serve: the VM first, what it
+    serves then, and whoever may use that last; and the pool let go after the last of them."""
+    numbered = [(step_id(RESTORATION, number), act) for number, act in enumerate(restore, 1)]
     back = tuple(
-        facts.StepPlanned(step=step_id(RESTORATION, number), act=act, why=_put_back_why(act), if_it_fails="warn")
-        for number, act in enumerate(restore, 1)
+        facts.StepPlanned(
+            step=step,
+            act=act,
+            needs=tuple(
+                facts.Need(step=one, because="storage comes first")
+                for one, before in numbered
+                if _rank(before) < _rank(act)
+            ),
+            why=_put_back_why(act),
+            if_it_fails="warn",
+        )
+        for step, act in numbered
     )
     release = facts.StepPlanned(
         step=step_id(RESTORATION, len(back) + 1),
@@ -78,6 +92,17 @@ def always_steps(restore: Sequence[acts.Restoring], claim: str) -> tuple[facts.S
     return (*back, release)
 
 
+def _rank(act: acts.Restoring) -> int:
+    """What must be tried before what: hosts, storage VMs, what these serve, other VMs. Settings wait for nothing."""
+    if isinstance(act, acts.EnableHost):
+        return 0
+    if isinstance(act, acts.StartVM) and act.serves:
+        return 1
+    if isinstance(act, acts.PlugPBD):
+        return 2
+    return 3 if isinstance(act, (acts.StartVM, acts.ResumeVM)) else 0
+
+
 def _put_back_why(act: acts.Restoring) -> str:
     if isinstance(act, acts.EnableHost):
         return f"{act.host.name} takes VMs again."
@@ -85,6 +110,8 @@ def _put_back_why(act: acts.Restoring) -> str:
         return f"{act.vm.name} runs again on {act.host.name}."
     if isinstance(act, acts.InsertMedia):
         return f"The disc {act.disc} is put back into the drive of {act.vm}."
+    if isinstance(act, acts.PlugPBD):
+        return f"The storage {act.sr.name} is attached to {act.host.name} again."
     return f"{act.setting} is put back to what it was before the run."
 
 

@@ -65,9 +65,9 @@ def _finished_all_the_same(run: Run) -> frozenset[str]:
 
 
 def _goes_on_anyway(run: Run, step: Step) -> bool:
-    """Whether a step is done although its turn stands still: a message, or the start of a VM that the run has stopped,
-    which a hold keeps down no longer than it must."""
-    starts = isinstance(step.act, (acts.StartVM, acts.ResumeVM)) and run.state is RunState.HELD
+    """Whether a step is done although its turn stands still: a message, or the start of a VM that the run has stopped
+    and the storage it needs, which a hold keeps down no longer than it must."""
+    starts = isinstance(step.act, acts.GivesBack) and run.state is RunState.HELD
     return starts or step.act.kind == "post_message"
 
 

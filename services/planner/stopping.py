@@ -32,30 +32,37 @@ def in_start_order(stops: Sequence[strategies.Stop]) -> tuple[tuple[strategies.S
 def stop_act(stop: strategies.Stop, host: Named, policy: Policy, *, no_way_back: bool) -> acts.Stop:
     """The act that takes a VM down."""
     if stop.way == "suspend":
-        return acts.SuspendVM(stop.vm.named, host, stop.consent, stop.lift, no_way_back)
+        return acts.SuspendVM(stop.vm.named, host, stop.consent, stop.lift, no_way_back, stop.uses)
     return acts.ShutdownVM(
-        stop.vm.named, host, stop.consent, policy.guest_shutdown_minutes, policy.hard_shutdown, stop.lift, no_way_back
+        stop.vm.named,
+        host,
+        stop.consent,
+        policy.guest_shutdown_minutes,
+        policy.hard_shutdown,
+        stop.lift,
+        no_way_back,
+        stop.serves,
+        stop.uses,
     )
 
 
-def start_act(stop: acts.Stop, settle: float = 0.0) -> acts.Start:
-    """The act that brings back what an act took down."""
+def start_act(stop: acts.Stop, settle: float = 0.0, on: Named | None = None) -> acts.Start:
+    """The act that brings back what an act took down, there or on another host."""
     if isinstance(stop, acts.SuspendVM):
-        return acts.ResumeVM(stop.vm, stop.host, settle)
-    return acts.StartVM(stop.vm, stop.host, settle)
+        return acts.ResumeVM(stop.vm, on or stop.host, settle)
+    return acts.StartVM(stop.vm, on or stop.host, settle, stop.serves)
 
 
 def no_way_back(snapshot: PoolSnapshot, here: Host, done: frozenset[str], policy: Policy) -> bool:
     """Whether a VM that is stopped on a host could not be started there as it is, because another host is newer
     (conduct 3): found so, or made so by this run."""
     others = (host for host in snapshot.hosts if host.uuid != here.uuid)
-    return any(
-        (policy.updates and other.uuid in done) or placement.older(here.versions, other.versions) for other in others
-    )
+    overtaken = policy.updates and here.uuid not in done
+    return any((overtaken and other.uuid in done) or placement.older(here.versions, other.versions) for other in others)
 
 
-def told(stop: strategies.Stop) -> facts.ForecastStop:
-    """A stop as the forecast shows it; how long it lasts is known once the turn's times are."""
+def told(stop: strategies.Stop, host: Named) -> facts.ForecastStop:
+    """A stop in a host's turn as the forecast shows it; how long it lasts is known once the turn's times are."""
     memory = placement.comfortable(stop.vm)
     return facts.ForecastStop(
         vm=stop.vm.named,
@@ -64,6 +71,10 @@ def told(stop: strategies.Stop) -> facts.ForecastStop:
         because=stop.because,
         memory=memory,
         consent=stop.consent,
+        host=None if stop.where == host else stop.where,
+        starts_on=stop.starts_on,
+        serves=stop.serves,
+        uses=stop.uses,
     )
 
 
@@ -109,8 +120,15 @@ def bound_to_go_on(turn: Turn) -> tuple[str, ...]:
     return tuple(act.vm.name for _, act in stopped(turn) if act.no_way_back)
 
 
-def debt(act: acts.Start) -> facts.Debt:
-    """What is owed when a VM could not be started again: the name of the debt, its condition, and the command."""
+def debt(act: acts.GivesBack) -> facts.Debt:
+    """What is owed when a VM could not be started, or an SR not attached, again: the name of the debt, its condition,
+    and the command."""
+    if isinstance(act, acts.PlugPBD):
+        return facts.Debt(
+            setting=f"the storage {act.sr.name} on {act.host.name}",
+            condition=f"{act.vm.name} runs and its export answers",
+            command=f"xe pbd-plug uuid=$(xe pbd-list sr-uuid={act.sr.uuid} host-uuid={act.host.uuid} --minimal)",
+        )
     verb = "vm-resume" if isinstance(act, acts.ResumeVM) else "vm-start"
     return facts.Debt(
         setting=f"the start of {act.vm.name}",

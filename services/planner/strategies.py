@@ -14,6 +14,7 @@ from typing import Literal
 
 from shared.domain import facts
 from shared.domain.model import VM, Host, PoolSnapshot
+from shared.domain.names import Named
 from shared.domain.policy import STRATEGIES, Cause, Policy, Strategy
 from shared.domain.run import Run
 
@@ -25,7 +26,9 @@ GIB = 1024**3
 @dataclass(frozen=True, slots=True)
 class Stop:
     """A VM that is stopped for its host's turn: how, for which cause and in which words, who agreed (empty: that is
-    asked for with the plan), and whether blocks of its shutdown may be lifted for it."""
+    asked for with the plan), and whether blocks of its shutdown may be lifted for it. A storage VM `serves` SRs; who
+    `uses` one that goes away in this turn starts when it is there again, on `starts_on` if not where it was stopped,
+    which is `where`."""
 
     vm: VM
     way: Way
@@ -33,6 +36,10 @@ class Stop:
     because: str
     consent: str = ""
     lift: bool = False
+    serves: tuple[Named, ...] = ()
+    uses: tuple[Named, ...] = ()
+    starts_on: Named | None = None
+    where: Named | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +72,16 @@ def consents_of(run: Run) -> Consents:
 
 
 def choose(
-    snapshot: PoolSnapshot, host: Host, stops: Sequence[facts.Blocker], policy: Policy, consents: Consents
+    snapshot: PoolSnapshot,
+    host: Host,
+    stops: Sequence[facts.Blocker],
+    policy: Policy,
+    consents: Consents,
+    away: frozenset[str] = frozenset(),
 ) -> Chosen:
-    """What becomes of each VM that something keeps on a host in its turn; what is not about a VM stays in the way."""
-    vms = {vm.uuid: vm for vm in snapshot.resident(host.uuid)}
+    """What becomes of each VM that something keeps on a host in its turn, or that uses an SR (uuid) which goes `away`
+    in it; what is not about a VM stays in the way."""
+    vms = {vm.uuid: vm for vm in snapshot.vms if vm.host == host.uuid or (vm.host and not away.isdisjoint(vm.srs))}
     found: list[Stop] = []
     left: list[facts.Blocker] = []
     out: list[str] = []
@@ -78,7 +91,8 @@ def choose(
         if vm is None or cause is None or vm.uuid in (*snapshot.rota_vms, *snapshot.needed_vms):
             left.append(stop)
             continue
-        said = _of_vm(snapshot, host, vm, cause, stop, policy, consents, found)
+        here = snapshot.host(vm.host or "") or host
+        said = _of_vm(snapshot, here, vm, cause, stop, policy, consents, found, away)
         if isinstance(said, Stop):
             found.append(said)
         elif said is None:
@@ -97,6 +111,7 @@ def _of_vm(
     policy: Policy,
     consents: Consents,
     before: Sequence[Stop],
+    away: frozenset[str],
 ) -> Stop | facts.Blocker | None:
     """A stop, what stands in the way, or None where the host is left out for the VM's sake."""
     chain, who = _chain(snapshot, vm, cause, policy)
@@ -110,12 +125,13 @@ def _of_vm(
         by = _consent(vm, strategy, who, consents)
         if by is None:
             return _with(stop, f"Nobody agreed to have {vm.name} stopped, and the plan did not ask.")
-        lift = bool(_giver(vm, consents) or _named(vm, policy.strategies))
+        lift = bool(_giver(vm, consents) or named(vm, policy.strategies))
         for way in WAYS[strategy]:
-            if because := _unable(snapshot, host, vm, way, stop.code, policy, before) or _blocked(vm, way, lift=lift):
+            because = _unable(snapshot, host, vm, way, stop.code, policy, before, away)
+            if because := because or _blocked(vm, way, lift=lift):
                 reasons.append(because)
             else:
-                return Stop(vm, way, cause, stop.sentence, by, lift)
+                return Stop(vm, way, cause, stop.sentence, by, lift, where=host.named)
     return _with(stop, f"It is not stopped: {'; '.join(reasons)}.") if reasons else stop
 
 
@@ -133,7 +149,7 @@ def _consent(vm: VM, strategy: str, who: str, consents: Consents) -> str | None:
 def _chain(snapshot: PoolSnapshot, vm: VM, cause: Cause, policy: Policy) -> tuple[Sequence[str], str]:
     """The strategies that apply, in order, and who stands for them."""
     owner = policy.owner or "the pool's policy"
-    if wanted := _named(vm, policy.strategies):
+    if wanted := named(vm, policy.strategies):
         return (wanted,), owner
     if vm.strategy:
         return (vm.strategy,), f"the owner of {vm.name}"
@@ -141,7 +157,7 @@ def _chain(snapshot: PoolSnapshot, vm: VM, cause: Cause, policy: Policy) -> tupl
     return chain or ("block",), owner
 
 
-def _named(vm: VM, strategies: Mapping[str, Strategy]) -> Strategy | None:
+def named(vm: VM, strategies: Mapping[str, Strategy]) -> Strategy | None:
     return next((strategies[key] for key in (vm.uuid, vm.name, *vm.tags) if key in strategies), None)
 
 
@@ -150,7 +166,14 @@ def _giver(vm: VM, consents: Consents) -> str:
 
 
 def _unable(
-    snapshot: PoolSnapshot, host: Host, vm: VM, way: Way, code: str, policy: Policy, before: Sequence[Stop]
+    snapshot: PoolSnapshot,
+    host: Host,
+    vm: VM,
+    way: Way,
+    code: str,
+    policy: Policy,
+    before: Sequence[Stop],
+    away: frozenset[str],
 ) -> str:
     """Why a VM cannot be stopped in this way; empty when it can."""
     if way == "shutdown":
@@ -161,15 +184,17 @@ def _unable(
         return "it cannot be suspended, because of what binds it to its host"
     if not vm.tools:
         return "it cannot be suspended without guest tools"
-    return _no_room(snapshot, host, vm, before)
+    return _no_room(snapshot, host, vm, before, away)
 
 
-def _no_room(snapshot: PoolSnapshot, host: Host, vm: VM, before: Sequence[Stop]) -> str:
+def _no_room(snapshot: PoolSnapshot, host: Host, vm: VM, before: Sequence[Stop], away: frozenset[str]) -> str:
     """Why the SR that XAPI would write a VM's memory to cannot take it (xen-api helpers.ml choose_suspend_sr)."""
     uuid = suspend_sr(snapshot, host, vm)
     sr = next((one for one in snapshot.srs if one.uuid == uuid), None)
     if sr is None:
         return "there is no SR for suspended memory (xe pool-param-set suspend-image-SR=…)"
+    if uuid in away:
+        return f"{sr.name!r}, where its memory would go, is itself away meanwhile"
     if uuid not in host.attached:
         return f"{sr.name!r}, where its memory would go, is not attached to {host.name}"
     taken = sum(
@@ -227,6 +252,7 @@ CAUSES: Mapping[str, Cause] = MappingProxyType(
         "VM_NON_SUSPENDABLE": "immobile",
         "VM_IS_IMMOBILE": "immobile",
         "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION": "immobile",
+        "STORAGE_VM": "storage_vm",
     }
 )
 """A blocker's code and the cause it stands for. What is not here (a paused VM) is nobody's strategy."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from services.planner import canaries, placement, stopping, strategies
+from services.planner import canaries, placement, stopping, storage_graph, strategies
 from services.planner.beside import Beside
 from shared.domain import acts, facts
 from shared.domain.model import VM, Host, Package, PoolSnapshot
@@ -75,7 +75,11 @@ class Graph:
             *((step, f"it brings a VM to {name}") for step in self.beside.arriving.get(host.uuid, ())),
         )
         left = self._leave(found, disabled)
+        own = [stop for stop in stops if stop.serves]
+        stops = [stop for stop in stops if not stop.serves]
         down = self._stopped(stops, left, disabled, done)
+        if own:
+            down += self._storage_down(own, left, down, disabled, done)
         empty = self.add(
             acts.EvacuateRest(host, self.policy.migration_network),
             f"See that {name} is empty, and move what appeared meanwhile.",
@@ -84,8 +88,9 @@ class Graph:
             *((step, "the VM is down") for step in down),
             (disabled, "nothing new arrives"),
         )
-        back = self._patched_and_back(host, empty)
-        self._started(stops, back)
+        back = self._patched_and_back(host, empty, [sr.uuid for stop in own for sr in stop.serves])
+        served = storage_graph.up(self.add, self.snapshot, self.host, own, back, self.policy)
+        self._started(stops, back, served)
         if self.policy.mode == "home":
             self._homeward(found, back, parked, coming)
         return tuple(self.planned)
@@ -94,34 +99,58 @@ class Graph:
         self, stops: Sequence[strategies.Stop], left: Sequence[str], disabled: str, done: frozenset[str]
     ) -> list[str]:
         """Whatever can move has moved before anything is stopped: a failure until then has cost nobody anything."""
-        no_way_back = stopping.no_way_back(self.snapshot, self.host, done, self.policy)
         needs = tuple((step, "nothing is stopped before all that can move is away") for step in left)
         needs = needs or ((disabled, f"{self.host.name} takes no new VMs"),)
         down: list[str] = []
         for group in reversed(stopping.in_start_order(stops)):
-            added = [self._down(stop, no_way_back, needs) for stop in group]
+            added = [self._down(stop, done, needs) for stop in group]
             needs = tuple((step, "what starts later stops first") for step in added)
             down += added
         return down
 
-    def _down(self, stop: strategies.Stop, no_way_back: bool, needs: tuple[tuple[str, str], ...]) -> str:
-        act = stopping.stop_act(stop, self.host.named, self.policy, no_way_back=no_way_back)
+    def _down(self, stop: strategies.Stop, done: frozenset[str], needs: tuple[tuple[str, str], ...]) -> str:
+        where = self._where(stop)
+        no_way_back = stopping.no_way_back(self.snapshot, where, done, self.policy)
+        act = stopping.stop_act(stop, where.named, self.policy, no_way_back=no_way_back)
         how = "suspended" if stop.way == "suspend" else "shut down"
         return self.add(act, f"{stop.vm.name} is {how} while {self.host.name} is away.", *needs)
 
-    def _started(self, stops: Sequence[strategies.Stop], back: str) -> None:
-        """Whatever was stopped starts on its home again, in its order."""
+    def _where(self, stop: strategies.Stop) -> Host:
+        return self.snapshot.host(stop.vm.host or "") or self.host
+
+    def _storage_down(
+        self,
+        own: Sequence[strategies.Stop],
+        left: Sequence[str],
+        down: Sequence[str],
+        disabled: str,
+        done: frozenset[str],
+    ) -> list[str]:
+        """The storage of this host's own VMs goes last, when everything else is away or down."""
+        leaving = self.beside.leaving.get(self.host.uuid, ())
+        before = [
+            *((step, "it has left") for step in left),
+            *((one.step, "it has left") for one in leaving),
+            *((step, "the VM is down") for step in down),
+            (disabled, f"{self.host.name} takes no new VMs"),
+        ]
+        no_way_back = stopping.no_way_back(self.snapshot, self.host, done, self.policy)
+        return storage_graph.down(self.add, self.snapshot, self.host, own, before, self.policy, no_way_back=no_way_back)
+
+    def _started(self, stops: Sequence[strategies.Stop], back: str, served: Mapping[str, tuple[str, ...]]) -> None:
+        """Whatever was stopped starts on its home again, in its order; what uses storage that was away once that is
+        `served` (SR by uuid and the steps after which it is), on an updated host where its home has fallen behind."""
         groups = stopping.in_start_order(stops)
         needs: tuple[tuple[str, str], ...] = ((back, f"{self.host.name} is done and takes VMs"),)
         for number, group in enumerate(groups, 1):
             settle = 0.0 if number == len(groups) else float(max(stop.vm.start_delay for stop in group))
             added = []
             for stop in group:
-                act = stopping.stop_act(stop, self.host.named, self.policy, no_way_back=False)
+                act = stopping.stop_act(stop, self._where(stop).named, self.policy, no_way_back=False)
+                start = stopping.start_act(act, settle, stop.starts_on)
                 how = "is resumed" if stop.way == "suspend" else "is started again"
-                added.append(
-                    self.add(stopping.start_act(act, settle), f"{stop.vm.name} {how} on {self.host.name}.", *needs)
-                )
+                there = ((step, f"{sr.name} is there") for sr in stop.uses for step in served.get(sr.uuid, ()))
+                added.append(self.add(start, f"{stop.vm.name} {how} on {start.host.name}.", *needs, *there))
             needs = tuple((step, "it starts first") for step in added)
 
     def _leave(self, found: placement.Placement, disabled: str) -> list[str]:
@@ -227,7 +256,9 @@ class Graph:
     def _network(self) -> str:
         return self.policy.migration_network or self.snapshot.settings.migration_network
 
-    def _patched_and_back(self, host: Named, empty: str) -> str:
+    def _patched_and_back(self, host: Named, empty: str, gone: Sequence[str] = ()) -> str:
+        """Installed, rebooted, awaited, checked and enabled. SRs that have `gone` (uuids) are not the gate's: whoever
+        serves them is started only then (conduct 6)."""
         ready, because = empty, f"{host.name} is empty"
         ceiling = None if host.uuid == self.snapshot.master else self.snapshot.named(self.snapshot.master)
         if self.policy.updates and self.host.updates:
@@ -253,7 +284,7 @@ class Graph:
         )
         back = self.add(acts.AwaitHost(host), f"Wait until {host.name} is back.", (reboot, "it was told to reboot"))
         expected = tuple(Package(one.name, one.version, one.release) for one in self.host.updates or ())
-        attached = tuple(Named(sr, self.snapshot.sr_name(sr)) for sr in self.host.attached)
+        attached = tuple(Named(sr, self.snapshot.sr_name(sr)) for sr in self.host.attached if sr not in gone)
         gate = self.add(
             acts.CheckGate(host, attached, self.host.versions, self.policy.updates, expected),
             f"See that {host.name} has its storage and runs what was installed.",
@@ -294,19 +325,6 @@ def steps_back(
         why=f"{host.name} goes back to work as it is.",
     )
     return (enable, *homeward_steps(turn, first + 1, host, homeward, enable.step, network))
-
-
-def starting_steps(turn: str, first: int, stops: Sequence[acts.Stop], enabled: str) -> tuple[facts.StepPlanned, ...]:
-    """Steps that start what a turn has stopped, where the turn goes back."""
-    return tuple(
-        facts.StepPlanned(
-            step=step_id(turn, number),
-            act=stopping.start_act(stop),
-            needs=(facts.Need(step=enabled, because=f"{stop.host.name} takes VMs again"),),
-            why=f"{stop.vm.name} runs again on {stop.host.name}.",
-        )
-        for number, stop in enumerate(stops, first)
-    )
 
 
 def homeward_steps(

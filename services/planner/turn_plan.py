@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from services.planner import blockers, discs, gates, placement, selection, strategies
+from services.planner import blockers, discs, gates, placement, selection, storage_stops, storage_vms, strategies
 from services.planner.beside import Beside
 from services.planner.turn_graph import OWN, Graph
 from shared.domain import facts
@@ -55,8 +55,13 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
     fresh = new_homes(snapshot, here, standing)
     known = {**standing.homes, **{home.vm.uuid: home for home in fresh}}
     found = _placed_home_aware(snapshot, here, known, standing, policy)
-    kept = (*blockers.of_vms(snapshot, here), *(blockers.of_short(snapshot, here, one) for one in found.short))
-    chosen = strategies.choose(snapshot, here, kept, policy, standing.consents)
+    bound = tuple(blockers.of_vms(snapshot, here))
+    kept = (*bound, *(blockers.of_short(snapshot, here, one) for one in found.short))
+    if going := storage_vms.going_away(snapshot, here, kept):
+        bound = storage_vms.in_the_way(snapshot, here, going, bound)
+        found = _placed_home_aware(snapshot, here, known, standing, policy, going)
+        kept = (*bound, *(blockers.of_short(snapshot, here, one) for one in found.short))
+    chosen = storage_stops.choose(snapshot, here, going, kept, found, standing.done, policy, standing.consents)
     stops = (*_in_the_way(snapshot, here, policy), *chosen.blockers, *_left_out(here, chosen))
     if stops:
         return TurnPlan((), fresh, stops)
@@ -107,11 +112,16 @@ def _going(here: Host, standing: Standing) -> frozenset[str]:
 
 
 def _placed_home_aware(
-    snapshot: PoolSnapshot, here: Host, known: Mapping[str, facts.Home], standing: Standing, policy: Policy
+    snapshot: PoolSnapshot,
+    here: Host,
+    known: Mapping[str, facts.Home],
+    standing: Standing,
+    policy: Policy,
+    going: storage_vms.Going = storage_vms.NOTHING,
 ) -> placement.Placement:
     """VMs whose home is another host that is done go straight there; the others are placed. Those that another turn
     takes home are left to it."""
-    bound = {stop.vm.uuid for stop in blockers.of_vms(snapshot, here) if stop.vm} | _going(here, standing)
+    bound = {stop.vm.uuid for stop in blockers.of_vms(snapshot, here) if stop.vm} | _going(here, standing) | going.ours
     vms = [discs.taken_out(vm, policy) for vm in snapshot.resident(here.uuid) if vm.uuid not in bound]
     straight: list[placement.Move] = []
     promised = dict(standing.beside.promised)
@@ -126,14 +136,15 @@ def _placed_home_aware(
         straight.append(placement.Move(vm, home, placement.comfortable(vm)))
     gone = {move.vm.uuid for move in straight}
     left = [vm for vm in vms if vm.uuid not in gone]
-    given = replace(conditions(standing, policy, promised), may_make_room=_movable(snapshot, standing))
+    given = replace(conditions(standing, policy, promised), may_make_room=_movable(snapshot, standing, going.ours))
     rest = placement.place(snapshot, here, left, given)
     return replace(rest, moves=(*straight, *rest.moves))
 
 
-def _movable(snapshot: PoolSnapshot, standing: Standing) -> Callable[[VM], bool]:
-    """Which VMs of other hosts may be moved to make room: those that nothing binds and no other turn moves."""
-    moved = {one.vm for departures in standing.beside.leaving.values() for one in departures}
+def _movable(snapshot: PoolSnapshot, standing: Standing, stopped: frozenset[str]) -> Callable[[VM], bool]:
+    """Which VMs of other hosts may be moved to make room: those that nothing binds, no other turn moves, and this one
+    does not stop."""
+    moved = stopped | {one.vm for departures in standing.beside.leaving.values() for one in departures}
     hosts = {host.uuid: host for host in snapshot.hosts}
     return lambda vm: vm.uuid not in moved and blockers.of_running(vm, hosts[vm.host or ""]) is None
 
@@ -147,9 +158,14 @@ def parked(snapshot: PoolSnapshot, here: Host, standing: Standing) -> tuple[tupl
         if home.host.uuid == here.uuid and standing.put.get(uuid, here.uuid) != here.uuid and uuid not in going:
             where = snapshot.host(standing.put[uuid])
             there = next((vm for vm in snapshot.resident(where.uuid) if vm.uuid == uuid), None) if where else None
-            if where and there and blockers.of_running(there, where) is None:
+            stop = blockers.of_running(there, where) if where and there else None
+            if where and there and (stop is None or stop.code in PASSING):
                 found.append((there, where))
     return tuple(found)
+
+
+PASSING = frozenset({"VM_LACKS_FEATURE"})
+"""What keeps a VM that was just started from moving until its guest reports; by the time it goes home it does."""
 
 
 def soaks_at(standing: Standing, policy: Policy) -> str:

@@ -271,6 +271,7 @@ HURDLES: tuple[Hurdle, ...] = (
     pacing.too_many_under_way,
     pacing.pool_not_whole,
     pacing.same_group,
+    pacing.storage_away,
     pacing.guests_watched,
     gates.after_first,
     windows.shut,

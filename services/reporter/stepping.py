@@ -103,6 +103,21 @@ def _moved(draft: Draft, act: acts.MigrateVM, result: acts.Result, at: float) ->
         draft.at[act.vm.uuid] = act.to
 
 
+def _started(draft: Draft, act: acts.Start, result: acts.Result, at: float) -> None:
+    if isinstance(result, acts.Started) and not result.gone:
+        draft.at[act.vm.uuid] = act.host
+
+
+def _unplugged(draft: Draft, act: acts.UnplugPBD, result: acts.Result, at: float) -> None:
+    if isinstance(result, acts.Done) and not result.already:
+        draft.tell(at, f"{act.sr} is detached from {act.host}, while {act.vm}, which serves it, is down.")
+
+
+def _plugged(draft: Draft, act: acts.PlugPBD, result: acts.Result, at: float) -> None:
+    if isinstance(result, acts.Done) and not result.already:
+        draft.tell(at, f"{act.sr} is attached to {act.host} again.")
+
+
 def _swept(draft: Draft, act: acts.EvacuateRest, result: acts.Result, at: float) -> None:
     if isinstance(result, acts.Swept) and result.vms:
         draft.at.update({vm.uuid: None for vm in result.vms})
@@ -151,6 +166,10 @@ def _paid(draft: Draft, fact: facts.SettingPaid, at: float) -> None:
 _RESULTS: Mapping[str, Callable[[Draft, Any, acts.Result, float], None]] = MappingProxyType(
     {
         "migrate_vm": _moved,
+        "start_vm": _started,
+        "resume_vm": _started,
+        "unplug_pbd": _unplugged,
+        "plug_pbd": _plugged,
         "evacuate_rest": _swept,
         "install_updates": _installed,
         "check_gate": _checked,

@@ -117,7 +117,8 @@ class MigrateVM:
 class ShutdownVM:
     """Ask a guest to shut down before its host is rebooted; switched off hard after so many minutes only where policy
     says so (`hard`). `consent` is who agreed, `lift` whether blocks of its shutdown may be lifted for it; `no_way_back`
-    when its home could not start it before it is updated, because other hosts are newer."""
+    when its home could not start it before it is updated, because other hosts are newer. A storage VM `serves` SRs,
+    which must be attached to no host by then; `uses` are SRs that must be attached again before it starts."""
 
     vm: Named
     host: Named
@@ -126,30 +127,34 @@ class ShutdownVM:
     hard: bool = False
     lift: bool = False
     no_way_back: bool = False
+    serves: tuple[Named, ...] = ()
+    uses: tuple[Named, ...] = ()
     kind: Literal["shutdown_vm"] = "shutdown_vm"
 
 
 @dataclass(frozen=True, slots=True)
 class SuspendVM:
-    """Write a VM's memory to its suspend SR before its host is rebooted. `consent`, `lift` and `no_way_back` as of
-    `ShutdownVM`."""
+    """Write a VM's memory to its suspend SR before its host is rebooted. `consent`, `lift`, `no_way_back` and `uses` as
+    of `ShutdownVM`."""
 
     vm: Named
     host: Named
     consent: str
     lift: bool = False
     no_way_back: bool = False
+    uses: tuple[Named, ...] = ()
     kind: Literal["suspend_vm"] = "suspend_vm"
 
 
 @dataclass(frozen=True, slots=True)
 class StartVM:
     """Start a VM on its home that was shut down for a turn, then wait so many seconds of pool time for those that
-    start after it (its start_delay)."""
+    start after it (its start_delay). A storage VM `serves` SRs, which are attached after it."""
 
     vm: Named
     host: Named
     settle: float = 0.0
+    serves: tuple[Named, ...] = ()
     kind: Literal["start_vm"] = "start_vm"
 
 
@@ -161,6 +166,40 @@ class ResumeVM:
     host: Named
     settle: float = 0.0
     kind: Literal["resume_vm"] = "resume_vm"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckUnused:
+    """See, before anything is detached, that nothing uses an SR any more and that its storage VM is alone on its host.
+    Backups are waited for, so many minutes of pool time."""
+
+    sr: Named
+    vm: Named
+    host: Named
+    backup_minutes: float = 240.0
+    kind: Literal["check_unused"] = "check_unused"
+
+
+@dataclass(frozen=True, slots=True)
+class UnplugPBD:
+    """Detach an SR from a host, because the VM that serves it (`vm`) is about to be stopped."""
+
+    sr: Named
+    host: Named
+    vm: Named
+    kind: Literal["unplug_pbd"] = "unplug_pbd"
+
+
+@dataclass(frozen=True, slots=True)
+class PlugPBD:
+    """Attach an SR to a host again, once the VM that serves it (`vm`) runs: again and again for so many minutes of pool
+    time, because its export may be slow to answer."""
+
+    sr: Named
+    host: Named
+    vm: Named
+    minutes: float = 15.0
+    kind: Literal["plug_pbd"] = "plug_pbd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +322,9 @@ Act = Annotated[
     | ResumeVM
     | EjectMedia
     | InsertMedia
+    | CheckUnused
+    | UnplugPBD
+    | PlugPBD
     | EvacuateRest
     | InstallUpdates
     | ReadHost
@@ -406,7 +448,10 @@ Stop = ShutdownVM | SuspendVM
 Start = StartVM | ResumeVM
 """What brings it back."""
 
-Restoring = RestorePoolSetting | EnableHost | StartVM | ResumeVM | InsertMedia
+GivesBack = StartVM | ResumeVM | PlugPBD
+"""What gives back to its users what a turn took: owed, and named, where it cannot be done."""
+
+Restoring = RestorePoolSetting | EnableHost | StartVM | ResumeVM | PlugPBD | InsertMedia
 """What puts back what was changed, at the end of a run, or by `rota undo`."""
 
 WAITS: frozenset[str] = frozenset({"await_host"})

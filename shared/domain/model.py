@@ -132,7 +132,8 @@ class VM:
     `operations` are XAPI's words for what is done with it now; `devices` those of `pci`, `vgpu`, `vusb` and `sriov`
     that bind it; `tools` whether its guest tools report; `cpu_features` what it saw at its boot (None of a halted one);
     `appliance` (name), `start_order` and `start_delay` (seconds) how it starts with others; `suspend_sr` where its
-    memory is kept when it is suspended; `wishes` its other_config keys that begin with `rota.`."""
+    memory is kept when it is suspended, `suspended_on` where it lies while it is; `wishes` its other_config keys that
+    begin with `rota.`."""
 
     uuid: str
     name: str
@@ -161,6 +162,7 @@ class VM:
     suspend_sr: str = ""
     auto_poweron: bool = False
     wishes: Mapping[str, str] = field(default_factory=dict)
+    suspended_on: str = ""
 
     @property
     def named(self) -> Named:
@@ -193,6 +195,16 @@ class SR:
     shared: bool
     free: int | None = None
     holds: str = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class StorageVM:
+    """A VM that exports an SR to its own pool, as rota.toml names it: the VM, the SR and the VM's host, each by name or
+    uuid."""
+
+    vm: str
+    sr: str
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +256,8 @@ class _Indexed:
 @dataclass(frozen=True, slots=True)
 class PoolSnapshot(_Indexed):
     """One consistent reading of a pool. `taken_at` is pool time. `rota_vms` are the VMs that Rota and its bus run in,
-    `needed_vms` those that they need, by uuid: none of them is ever stopped."""
+    `needed_vms` those that they need, by uuid: none of them is ever stopped. `storage_vms` is what rota.toml says of
+    VMs that export an SR to this pool."""
 
     uuid: str
     name: str
@@ -257,6 +270,7 @@ class PoolSnapshot(_Indexed):
     taken_at: float
     rota_vms: tuple[str, ...] = ()
     needed_vms: tuple[str, ...] = ()
+    storage_vms: tuple[StorageVM, ...] = ()
 
     def host(self, uuid: str) -> Host | None:
         """The host with this uuid, or None."""

@@ -25,10 +25,12 @@ Gates = Annotated[tuple[Token, ...], Field(max_length=10)]
 Strategy = Literal["migrate", "migrate_with_storage", "suspend", "shutdown", "skip_host", "block", "ask"]
 
 
-Cause = Literal["local_disk", "device", "no_tools", "memory", "disc", "one_host", "blocked", "immobile", "no_place"]
+Cause = Literal["local_disk", "device", "no_tools", "memory", "disc", "one_host", "blocked", "immobile", "no_place",
+                "storage_vm"]  # fmt: skip
 """Why a VM cannot simply move: a disk that only its host reaches; a PCI, GPU, USB or SR-IOV device; no guest tools; no
 host with enough memory; a disc in its drive that only its host reaches; a pool of one host; a block by its owner; a
-mark that it is immobile; no host that could take it for another reason."""
+mark that it is immobile; no host that could take it for another reason;
+a disk, wherever it runs, on an SR that a VM of the host in its turn serves."""
 
 
 class Policy(BaseModel):
@@ -109,6 +111,9 @@ class Policy(BaseModel):
 
     guest_shutdown_minutes: Minutes = 10.0
     """How long a guest may take to shut down; a database takes minutes, a guest that ignores the wish never ends."""
+
+    export_minutes: Minutes = 15.0
+    """How long the export of a storage VM may take to answer once that VM runs, and a host to attach it again."""
 
     approval: Literal["none", "plan", "turn", "stops"] = "none"
     """Whether a person must approve the plan, each turn, or the plan only where it stops any VM (`stops`)."""

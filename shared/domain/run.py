@@ -103,13 +103,15 @@ class Turn:
         return tuple(step for step in self.steps.values() if step.act.kind == kind)
 
     def put(self) -> dict[str, str]:
-        """Where its moves have put VMs so far (uuids of VM and host), each by its last move."""
+        """Where its moves and starts have put VMs so far (uuids of VM and host), each by the last."""
         ended = [
-            (step.ended_at, step.act)
+            (step.ended_at, step.act.vm.uuid, _put(step.act))
             for step in self.steps.values()
-            if isinstance(step.act, acts.MigrateVM) and step.state is StepState.SUCCEEDED
+            if isinstance(step.act, (acts.MigrateVM, acts.StartVM, acts.ResumeVM))
+            and step.state is StepState.SUCCEEDED
+            and not (isinstance(step.result, acts.Started) and step.result.gone)
         ]
-        return {act.vm.uuid: act.to.uuid for _, act in sorted(ended, key=lambda one: one[0])}
+        return {vm: host for _, vm, host in sorted(ended, key=lambda one: one[0])}
 
     @property
     def next_step(self) -> str:
@@ -120,6 +122,10 @@ class Turn:
     def settled(self) -> bool:
         """Whether all of its steps are settled."""
         return all(step.settled for step in self.steps.values())
+
+
+def _put(act: acts.MigrateVM | acts.Start) -> str:
+    return act.to.uuid if isinstance(act, acts.MigrateVM) else act.host.uuid
 
 
 @dataclass(frozen=True, slots=True)

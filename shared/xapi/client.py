@@ -27,8 +27,8 @@ from shared.xapi import (
     watching,
 )
 from shared.xapi.media import Media
+from shared.xapi.plugging import Plugging
 from shared.xapi.port import Access, GuestLook, HostLook, NotAnswered, PoolLook, Told, VMLook
-from shared.xapi.powering import Powering
 from shared.xapi.session import Session, value
 
 UNTRUSTED = "UNTRUSTED"
@@ -74,7 +74,7 @@ async def login(
     return Client(session, access, run=run, clock=clock, saw=saw)
 
 
-class Client(Powering, Media):
+class Client(Plugging, Media):
     """Made by `login`; keeps the promise of `port.Pool`."""
 
     def __init__(
@@ -320,17 +320,6 @@ class Client(Powering, Media):
         async with self._told(f"{host.named} could not be watched"):
             seconds, every = self._clock.machine_seconds(within), self._clock.machine_seconds(SLICE)
             return await watching.gone_down(self._session, host, address.port(self._access.url), seconds, every)
-
-    async def plug(self, host: Named, sr: Named) -> bool:
-        """See `port.Pool.plug`."""
-        async with self._told(f"{sr} could not be attached to {host}"):
-            records = await self._records(("pbd", "sr", "host"))
-            ref, there = reading.by_uuid(records, "sr", sr.uuid), reading.by_uuid(records, "host", host.uuid)
-            found = (pbd for pbd, one in records["pbd"].items() if one["SR"] == ref and one["host"] == there)
-            if ref is None or (pbd := next(found, None)) is None:
-                return False
-            await self._session.run("PBD.plug", pbd)
-            return True
 
     # Fencing.
 

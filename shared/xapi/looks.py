@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from shared.domain.names import Named
 from shared.xapi import reading
-from shared.xapi.port import HostLook, PoolLook, VMLook
+from shared.xapi.port import DiskUse, HostLook, PoolLook, SRLook, VMLook
 from shared.xapi.reading import NULL, Record, Records
 
 RUN_TAG = "http:rota-run"
@@ -19,6 +19,7 @@ STEP_TAG = "http:rota-step"
 
 HOST_CLASSES = ("pool", "host", "host_metrics", "vm", "pbd", "sr", "task")
 POOL_CLASSES = ("pool", "vdi", "sr", "host")
+SR_CLASSES = ("sr", "pbd", "vdi", "vbd", "vm", "host")
 
 
 def pool_look(records: Records) -> PoolLook:
@@ -57,6 +58,34 @@ def host_look(records: Records, uuid: str, *, run: str) -> HostLook | None:
         agent_start_time=value.agent_start_time,
         exports=tuple(sorted(_exports(records))) if reading.the_pool(records)["master"] == ref else (),
     )
+
+
+def sr_look(records: Records, uuid: str) -> SRLook | None:
+    """An SR, its PBDs and who has a disk of it attached, all of one reading; None when there is no such SR."""
+    ref = reading.by_uuid(records, "sr", uuid)
+    if ref is None:
+        return None
+    pbds = [pbd for pbd in records.get("pbd", {}).values() if pbd["SR"] == ref and pbd["currently_attached"]]
+    hosts = [records["host"][pbd["host"]] for pbd in pbds if pbd["host"] in records["host"]]
+    vdis = {vdi: one for vdi, one in records.get("vdi", {}).items() if one["SR"] == ref}
+    return SRLook(
+        attached=tuple(sorted(map(reading.named, hosts), key=lambda host: host.name)),
+        uses=tuple(_uses(records, vdis)),
+        operations=tuple(
+            f"{operation} of {one['name_label'] or one['uuid']}"
+            for one in vdis.values()
+            for operation in sorted(set(one.get("current_operations", {}).values()))
+        ),
+    )
+
+
+def _uses(records: Records, vdis: Mapping[str, Record]) -> Iterator[DiskUse]:
+    for vbd in records.get("vbd", {}).values():
+        vm = records.get("vm", {}).get(vbd["VM"])
+        if vbd["VDI"] in vdis and vbd["currently_attached"] and vm is not None:
+            disk = vdis[vbd["VDI"]]
+            name = str(disk["name_label"] or disk["uuid"])
+            yield DiskUse(name, reading.named(vm).name, bool(vm["is_control_domain"]))
 
 
 def _exports(records: Records) -> Iterator[str]:

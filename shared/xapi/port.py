@@ -88,6 +88,25 @@ class HostLook:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskUse:
+    """A disk of an SR that is attached to a VM, or to a host's control domain, as a backup does."""
+
+    disk: str
+    vm: str
+    control_domain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SRLook:
+    """An SR at one moment: the hosts it is attached to, which of its disks are in use, and what is done with others of
+    its disks, in words."""
+
+    attached: tuple[Named, ...] = ()
+    uses: tuple[DiskUse, ...] = ()
+    operations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PoolLook:
     """The pool and its settings at one moment."""
 
@@ -127,6 +146,10 @@ class Pool(Protocol):
 
     async def control_domain_disks(self, host: Named) -> tuple[str, ...]:
         """The names of disks that a host's control domain holds, as a backup does."""
+        ...
+
+    async def sr(self, sr: Named) -> SRLook | None:
+        """An SR in one reading, or None when the pool has it no more."""
         ...
 
     async def vm(self, vm: Named) -> VMLook | None:
@@ -271,6 +294,10 @@ class Pool(Protocol):
 
     async def plug(self, host: Named, sr: Named) -> bool:
         """Attach an SR to a host. False when the pool has no such SR on it."""
+        ...
+
+    async def unplug(self, host: Named, sr: Named) -> bool:
+        """Detach an SR from a host; refused while a disk of it is in use there. False when it has no such SR."""
         ...
 
     async def end_session(self, uuid: str) -> bool:

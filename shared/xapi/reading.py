@@ -147,6 +147,7 @@ def vm(records: Records, record: Record) -> VM:
         suspend_sr=_uuid(records, "sr", record.get("suspend_SR", NULL)) or "",
         auto_poweron=record["other_config"].get("auto_poweron") == "true",
         wishes=belongings.wishes(record),
+        suspended_on=_sr_of(records, record.get("suspend_VDI", NULL)),
     )
 
 
@@ -190,10 +191,11 @@ def named(record: Record) -> Named:
 
 def strategy(record: Record) -> str:
     """What the owner of a VM wants: other_config `rota.strategy`, else a tag `rota:<strategy>`; empty where neither.
-    The tag `rota:canary` says something else. A strategy that does not exist is passed on, so that it is refused."""
+    The tags `rota:canary` and `rota:serves:<sr>` say something else. A strategy that does not exist is passed on, so
+    that it is refused."""
     told = record["other_config"].get("rota.strategy", "")
     tags = (tag.removeprefix("rota:") for tag in sorted(record["tags"]) if tag.startswith("rota:"))
-    return str(told or next((tag for tag in tags if tag != "canary"), ""))
+    return str(told or next((tag for tag in tags if tag != "canary" and not tag.startswith("serves:")), ""))
 
 
 def versions(software: Mapping[str, str]) -> Versions:
@@ -270,6 +272,12 @@ def _sr(record: Record) -> SR:
 def _name_of(records: Records, class_: str, ref: str) -> str:
     record = records.get(class_, {}).get(ref)
     return "" if record is None else named(record).name
+
+
+def _sr_of(records: Records, vdi: str) -> str:
+    """The uuid of the SR that a disk lies on, or nothing."""
+    record = records.get("vdi", {}).get(vdi)
+    return "" if record is None else _uuid(records, "sr", record["SR"]) or ""
 
 
 def _seconds(text: str | None) -> float | None:

@@ -5,7 +5,7 @@ Moving stands in `migration.py` and `storage_migration.py`.
 
 from __future__ import annotations
 
-from simulator import memory, operations, placement, vms
+from simulator import memory, operations, placement, storage, vms
 from simulator.calls.context import Context
 from simulator.failure import NULL, Failure
 from simulator.values import MIB
@@ -45,6 +45,7 @@ async def power_up(ctx: Context, vm: str, host: str, paused: bool) -> None:
     """Reserves the room and boots."""
     site = ctx.site
     ctx.reach(host)
+    storage.assert_served(site, placement.srs_of(site, site.world.record("VM", vm)))
     site.world.change("VM", vm, scheduled_to_be_resident_on=host)
     try:
         await site.scheduler.sleep(vms.STARTING)
@@ -190,6 +191,7 @@ async def resume_on(ctx: Context, vm: str, host: str, start_paused: bool, force:
 async def wake_up(ctx: Context, vm: str, host: str, paused: bool) -> None:
     site = ctx.site
     machine = ctx.reach(host)
+    storage.assert_served(site, placement.srs_of(site, site.world.record("VM", vm)))
     site.world.change("VM", vm, scheduled_to_be_resident_on=host)
     try:
         await through_disk(ctx, machine.name, site.world.record("VM", vm)["memory_dynamic_max"])

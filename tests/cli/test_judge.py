@@ -142,3 +142,12 @@ def test_the_tally_counts_what_the_journal_holds() -> None:
     sums = judge.tally(good())
     assert (sums.hosts, sums.vms, sums.moves, sums.reboots, sums.packages) == (3, 4, 6, 3, 6)
     assert sums.minutes == 10.0
+
+
+def test_storage_that_lost_its_server_is_a_fault_whether_a_disk_on_it_was_in_use_or_not() -> None:
+    """The order is judged by the simulator's word, not by Rota's."""
+    line = {"t": 120.0, "kind": "storage", "sr": "Depot", "server": "filer", "state": "lost", "host": "h2"}
+    assert judge.violations([*good(), {**line, "vms": ["vm2"]}, {**line, "vms": []}]) == [
+        "At 120 s Depot lost its server filer while vm2 used it on h2.",
+        "At 120 s Depot lost its server filer while it was attached to h2.",
+    ]

@@ -39,6 +39,7 @@ UNSHOWN = {
     "gate",
     "kind",
     "policy",
+    "storage_vm",
     "password",
     "password_env",
 }
@@ -88,7 +89,12 @@ def test_what_is_commented_out_shows_the_default(example: str) -> None:
     shown = tomllib.loads(_uncommented(example))
     policy = _table(shown, "pool.lab")["policy"]
     assert _changed(Policy, policy) == {"strategies"}
-    assert _changed(settings.PoolAccess, _table(shown, "pool.lab")) <= {"policy", "password_file", "ca_file"}
+    assert _changed(settings.PoolAccess, _table(shown, "pool.lab")) <= {
+        "policy",
+        "storage_vm",
+        "password_file",
+        "ca_file",
+    }
     assert _changed(settings.BusSettings, shown["bus"]) == {"url"}
     assert _changed(settings.MailDestination, _table(shown, "mail.team")) <= {
         "port",

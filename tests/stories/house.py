@@ -96,12 +96,20 @@ class House:
         return [wire.read_fact(stored).fact async for stored in self.bus.read(["rota.fact.>"])]
 
 
+def _toml(value: Any) -> str:
+    """A value as TOML has it: JSON's, but for tables in a list."""
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], Mapping):
+        tables = (", ".join(f"{key} = {json.dumps(one)}" for key, one in table.items()) for table in value)
+        return f"[{', '.join(f'{{ {table} }}' for table in tables)}]"
+    return json.dumps(value)
+
+
 def _settings(
     folder: Path, pool: Mapping[str, Any], password: str, more: Mapping[str, Mapping[str, Any]]
 ) -> settings.Settings:
     """The settings as a person would write them, read as a service reads them."""
     folder.joinpath("reports").mkdir(exist_ok=True)
-    lines = ['reports = "reports"', "[pool.lab]", *(f"{key} = {json.dumps(value)}" for key, value in pool.items())]
+    lines = ['reports = "reports"', "[pool.lab]", *(f"{key} = {_toml(value)}" for key, value in pool.items())]
     file = folder / "rota.toml"
     lines.append('password_env = "LAB_PASSWORD"')
     for table, values in more.items():

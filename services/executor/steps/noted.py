@@ -7,7 +7,7 @@ written before the change and taken away once the old value is back.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from shared.domain.model import HA, PoolSettings
@@ -45,12 +45,35 @@ def vm_key(vm: Named) -> str:
     return f"rota:vm:{vm.uuid}"
 
 
-def vm_text(run: str, vm: Named, home: Named, way: str, at: float, lifted: Mapping[str, str], consent: str) -> str:
-    """That note: how it was stopped, when (pool time), where it lives, which blocks were lifted, and who agreed."""
+def vm_text(
+    run: str,
+    vm: Named,
+    home: Named,
+    way: str,
+    at: float,
+    lifted: Mapping[str, str],
+    consent: str,
+    serves: Sequence[str] = (),
+) -> str:
+    """That note: how it was stopped, when (pool time), where it lives, which blocks were lifted, who agreed, and which
+    SRs (uuids) it serves."""
     verb = "vm-resume" if way == "suspend" else "vm-start"
     undo = f"xe {verb} uuid={vm.uuid} on={home.name}"
     note = {"run": run, "undo": undo, "vm": vm.name, "home": home.uuid, "way": way, "at": at, "lifted": dict(lifted)}
-    return json.dumps({**note, "consent": consent}, sort_keys=True)
+    more = {"serves": list(serves)} if serves else {}
+    return json.dumps({**note, **more, "consent": consent}, sort_keys=True)
+
+
+def pbd_key(sr: Named, host: Named) -> str:
+    """The key of the note of an SR that a run detached from a host."""
+    return f"rota:pbd:{sr.uuid}:{host.uuid}"
+
+
+def pbd_text(run: str, sr: Named, host: Named, vm: Named) -> str:
+    """That note: the SR, the host, and the VM that serves it and must run first."""
+    undo = f"xe pbd-plug uuid=$(xe pbd-list sr-uuid={sr.uuid} host-uuid={host.uuid} --minimal)"
+    server = {"uuid": vm.uuid, "name": vm.name}
+    return json.dumps({"run": run, "undo": undo, "sr": sr.name, "host": host.name, "vm": server}, sort_keys=True)
 
 
 def disc_key(drive: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from services.executor.steps import noted
-from services.executor.work import Ended, Work, spoken
+from services.executor.work import Ended, Work, listed, spoken
 from shared.domain import acts
 from shared.domain.errors import GiveUp, TryAgain
 from shared.domain.names import Named
@@ -33,9 +33,14 @@ async def shut_down(act: acts.ShutdownVM, work: Work) -> Ended:
     """The guest is asked to shut down; past its time it is switched off hard where policy says so."""
     if (ended := await _before(act, "shutdown", work)) is not None:
         return ended
+    await _serves_nobody(act, work)
     lifted = await _lift(act, "shutdown", work)
     try:
         hard = await _asked_to_go(act, work)
+    except GiveUp:
+        if await _is(act.vm, "running", work):
+            await work.pool.mark(noted.vm_key(act.vm), None)
+        raise
     finally:
         await _put_back(act.vm, lifted, work)
     await _see_down(act.vm, "shutdown", work)
@@ -110,6 +115,16 @@ async def _before(act: acts.Stop, way: Way, work: Work) -> Ended | None:
     if not ours:
         await _write(act, way, {}, work)
     return None
+
+
+async def _serves_nobody(act: acts.ShutdownVM, work: Work) -> None:
+    """A storage VM is asked to go only when no host has its storage attached: else hosts would hang, and VMs lose their
+    disks (conduct 8)."""
+    for sr in act.serves:
+        look = await work.pool.sr(sr)
+        if look is not None and look.attached:
+            names = listed([host.name for host in look.attached])
+            raise TryAgain(f"{act.vm} is not shut down: {sr}, which it serves, is attached to {names} again.", after=60)
 
 
 async def _left(vm: Named, why: str, work: Work, *, ours: bool) -> Ended:
@@ -260,7 +275,8 @@ async def _note(vm: Named, work: Work) -> dict[str, Any]:
 
 async def _write(act: acts.Stop, way: Way, lifted: Mapping[str, str], work: Work) -> None:
     at = (await _note(act.vm, work)).get("at") if lifted else None
-    text = noted.vm_text(work.place.run, act.vm, act.host, way, at or work.clock.now(), lifted, act.consent)
+    serves = [sr.uuid for sr in act.serves] if isinstance(act, acts.ShutdownVM) else []
+    text = noted.vm_text(work.place.run, act.vm, act.host, way, at or work.clock.now(), lifted, act.consent, serves)
     await work.pool.mark(noted.vm_key(act.vm), text)
 
 

@@ -36,7 +36,9 @@ class ForecastPart(Value):
 
 class ForecastStop(Value):
     """A VM that is stopped for its host's turn and started again after it: how, why, for about how many seconds of pool
-    time, and who agreed to it (empty: that is asked for with the plan). `memory` is what it has now, in bytes."""
+    time, and who agreed to it (empty: that is asked for with the plan). `memory` is what it has now, in bytes. `host`
+    is where it runs, if not on the turn's own host, and `starts_on` where it is started, if not there again. It
+    `serves` SRs to the pool, or `uses` SRs that are away in this turn."""
 
     vm: Named
     strategy: Literal["suspend", "shutdown"]
@@ -45,6 +47,10 @@ class ForecastStop(Value):
     memory: int = 0
     seconds: Seconds = 0.0
     consent: Name = ""
+    host: Named | None = None
+    starts_on: Named | None = None
+    serves: tuple[Named, ...] = ()
+    uses: tuple[Named, ...] = ()
 
 
 class ForecastTurn(Value):

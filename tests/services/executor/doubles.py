@@ -25,7 +25,7 @@ from shared.domain.model import HA, Package, PoolSettings, PoolSnapshot, Version
 from shared.domain.names import Named
 from shared.service import Context
 from shared.settings import BusSettings, PoolAccess, Settings
-from shared.xapi.port import DriveLook, GuestLook, HostLook, PoolLook, Told, VMLook
+from shared.xapi.port import DriveLook, GuestLook, HostLook, PoolLook, SRLook, Told, VMLook
 
 ATHOS = Named("uuid-athos", "athos")
 PORTHOS = Named("uuid-porthos", "porthos")
@@ -207,6 +207,12 @@ class FakePool:
         raise NotImplementedError
 
     async def plug(self, host: Named, sr: Named) -> bool:
+        raise NotImplementedError
+
+    async def unplug(self, host: Named, sr: Named) -> bool:
+        raise NotImplementedError
+
+    async def sr(self, sr: Named) -> SRLook | None:
         raise NotImplementedError
 
     async def guest(self, vm: Named) -> GuestLook | None:

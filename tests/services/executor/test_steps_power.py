@@ -105,6 +105,7 @@ def test_a_guest_that_does_not_listen_is_switched_off_only_where_policy_says_so(
                 await pool.do(act)
             assert raised.value.who_can_help == "the VM's owner"
             assert state(pool) == "running"
+            assert await note(pool) == {}
         assert pool.clock.now() - began < 200
         assert len(pool.calls("VM.hard_shutdown")) == hard
 

@@ -208,6 +208,9 @@ class Play:
         found = next((one for one in self.world.vms if one.uuid == act.vm.uuid), None)
         if found is None or found.power_state != "running":
             return acts.Stopped(gone=True)
+        for sr in act.serves if isinstance(act, acts.ShutdownVM) else ():
+            hung = [one.name for one in self.world.hosts if sr.uuid in one.attached]
+            assert not hung, f"{act.vm.name} was stopped while {', '.join(hung)} had {sr.name} attached"
         self._power(act.vm, "suspended" if isinstance(act, acts.SuspendVM) else "halted", None)
         return acts.Stopped()
 
@@ -218,8 +221,43 @@ class Play:
         assert home.enabled, f"{act.vm.name} was started on {home.name}, which is disabled"
         newest = max(one.versions.xapi_build for one in self.world.hosts)
         assert home.versions.xapi_build == newest, f"{act.vm.name} was started on {home.name}, which is not the newest"
+        found = next(one for one in self.world.vms if one.uuid == act.vm.uuid)
+        lost = [sr for sr in found.srs if sr not in home.attached]
+        assert not lost, f"{act.vm.name} was started on {home.name}, which does not reach {lost}"
         self._power(act.vm, "running", home.uuid)
         return acts.Started(600.0)
+
+    def _unused(self, command: commands.DoStep) -> None:
+        act = command.act
+        assert isinstance(act, acts.CheckUnused)
+        assert not self._users(act.sr), f"{act.sr.name} is still used by {self._users(act.sr)}"
+        others = [one.name for one in self.world.resident(act.host.uuid) if one.uuid != act.vm.uuid]
+        assert not others, f"{', '.join(others)} is still on {act.host.name}"
+
+    def _users(self, sr: Named) -> list[str]:
+        return [one.name for one in self.world.vms if one.host and sr.uuid in one.srs]
+
+    def _unplug(self, command: commands.DoStep) -> acts.Result:
+        act = command.act
+        assert isinstance(act, acts.UnplugPBD)
+        assert not self._users(act.sr), f"{act.sr.name} was detached from {act.host.name} under {self._users(act.sr)}"
+        here = self._host(act.host)
+        if act.host.uuid == self.world.master:
+            left = [one.name for one in self.world.hosts if act.sr.uuid in one.attached and one.uuid != here.uuid]
+            assert not left, f"the master let {act.sr.name} go before {', '.join(left)}"
+        already = act.sr.uuid not in here.attached
+        self._change(act.host, attached=tuple(sr for sr in here.attached if sr != act.sr.uuid))
+        return acts.Done(already)
+
+    def _plug(self, command: commands.DoStep) -> None:
+        act = command.act
+        assert isinstance(act, acts.PlugPBD)
+        server = next((one for one in self.world.vms if one.uuid == act.vm.uuid), None)
+        assert server is not None, f"{act.sr.name} has no server any more"
+        assert server.power_state == "running", f"{act.sr.name} was attached while {server.name} is down"
+        here = self._host(act.host)
+        if act.sr.uuid not in here.attached:
+            self._change(act.host, attached=(*here.attached, act.sr.uuid))
 
     def _power(self, vm: Named, state: str, host: str | None) -> None:
         vms = tuple(
@@ -337,6 +375,9 @@ class Play:
     _DOES: ClassVar[Mapping[str, Callable[[Play, commands.DoStep], acts.Result | None]]] = {
         "survey": _survey,
         "migrate_vm": _migrate,
+        "check_unused": _unused,
+        "unplug_pbd": _unplug,
+        "plug_pbd": _plug,
         "evacuate_rest": _evacuate,
         "shutdown_vm": _stop,
         "suspend_vm": _stop,

@@ -1,0 +1,136 @@
+"""A pool whose storage is served by VMs on two of its hosts, updated by the real services on the simulator. Its journal
+is the witness that no SR lost its server while a host had it attached or a VM used it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import judge
+from shared.bus import wire
+from shared.domain import acts, commands, facts
+from tests.stories.house import House, tell
+
+STORAGE_VMS: Sequence[Mapping[str, str]] = (
+    {"vm": "filer-alpha", "sr": "Depot alpha", "host": "alpha"},
+    {"vm": "filer-beta", "sr": "Depot beta", "host": "beta"},
+)
+POLICY: Mapping[str, Any] = {"owner": "ops", "chains": {"storage_vm": ["shutdown"]}}
+STOPPED = frozenset({"filer-alpha", "filer-beta", "shop", "wiki", "db"})
+
+
+def storage_lost(house: House) -> list[dict[str, Any]]:
+    """The journal's lines of an SR that lost its server."""
+    return [line for line in house.sim.journal if line["kind"] == "storage"]
+
+
+def everything_back(house: House) -> None:
+    """Every VM runs, every host is enabled and has its storage, every block stands, nothing is noted."""
+    state = house.sim.state()
+    down = [name for name, vm in state["vms"].items() if vm["state"] != "running" and name != "old"]
+    assert down == []
+    assert all(host["enabled"] for host in state["hosts"].values())
+    world = house.sim.site.world
+    detached = [record["uuid"] for _, record in world.all("PBD") if not record["currently_attached"]]
+    assert detached == []
+    for name in ("filer-alpha", "filer-beta"):
+        blocked = world.record("VM", house.sim.site.vm_named(name))["blocked_operations"]
+        assert blocked == {"clean_shutdown": "serves storage", "hard_shutdown": "serves storage"}
+    notes = [key for key in house.sim.site.pool_record["other_config"] if key.startswith("rota:")]
+    assert [key for key in notes if not key.startswith("rota:installed")] == []
+
+
+def test_two_hosts_with_storage_vms_are_updated_and_no_storage_loses_its_server(tmp_path: Path) -> None:
+    """Every VM at home at the end; the report says for how long each was down, and what was detached."""
+
+    async def story(house: House) -> None:
+        await house.order(commands.StartRun(pool="lab", policy=POLICY))
+        over = await house.until("run_ended")
+        await house.until("report_sent")
+        assert isinstance(over, facts.RunEnded)
+        assert over.outcome == "succeeded", over
+        assert judge.violations(house.sim.journal, judge.Promise(may_stop=STOPPED)) == []
+        assert storage_lost(house) == []
+        everything_back(house)
+        downs = {
+            fact.sentence: fact.result.down
+            for fact in await house.journal()
+            if isinstance(fact, facts.StepSucceeded) and isinstance(fact.result, acts.Started)
+        }
+        assert len(downs) == len(STOPPED)
+        assert all(60 < down < 1800 for down in downs.values()), downs
+
+    tell(story, tmp_path, world="two-storage-vms", pool={"storage_vm": STORAGE_VMS})
+    page = next(tmp_path.glob("reports/*.html")).read_text(encoding="utf-8")
+    assert "Depot alpha is detached from beta, while filer-alpha, which serves it, is down." in page
+    assert all(vm in page for vm in STOPPED)
+
+
+@pytest.mark.parametrize("boundary", ["unplug_pbd over 2", "shutdown_vm over 2", "unplug_pbd over 4"])
+def test_a_cancel_while_storage_is_detached_gives_everything_back(tmp_path: Path, boundary: str) -> None:
+    """Nobody has it any more; its server is down; the second host, whose VMs can start only once it is updated. Every
+    other boundary is played in tests/services/planner."""
+    kind, moment, number = boundary.split()
+
+    async def story(house: House) -> None:
+        run = await house.order(commands.StartRun(pool="lab", policy=POLICY))
+        step = await _nth(house, kind, int(number))
+        if moment == "over":
+            await house.until(f"{step}.step_succeeded")
+        await house.order(commands.CancelRun(pool="lab", run=run, now=True), "order-2", "bob")
+        over = await house.until("run_ended")
+        assert isinstance(over, facts.RunEnded)
+        assert over.outcome == "cancelled", over
+        assert storage_lost(house) == []
+        everything_back(house)
+
+    tell(story, tmp_path, world="storage-vm", pool={"storage_vm": STORAGE_VMS})
+
+
+def test_a_storage_vm_that_ignores_its_shutdown_costs_its_users_minutes_not_the_night(tmp_path: Path) -> None:
+    """Everything is attached again and started by itself; the run is over, and says why."""
+
+    async def story(house: House) -> None:
+        house.sim.fault("guest_deaf", vm="filer-alpha")
+        await house.order(commands.StartRun(pool="lab", policy={**POLICY, "guest_shutdown_minutes": 3}))
+        over = await house.until("run_ended")
+        assert isinstance(over, facts.RunEnded)
+        assert over.outcome == "failed", over
+        assert storage_lost(house) == []
+        everything_back(house)
+        assert not [line for line in house.sim.journal if line["kind"] == "install"]
+
+    tell(story, tmp_path, world="storage-vm", pool={"storage_vm": STORAGE_VMS})
+
+
+def test_a_pool_whose_users_nobody_lets_be_stopped_is_refused_with_their_names(tmp_path: Path) -> None:
+    """Nothing is touched."""
+
+    async def story(house: House) -> None:
+        await house.order(commands.StartRun(pool="lab"))
+        over = await house.until("run_ended")
+        assert isinstance(over, facts.RunEnded)
+        assert over.outcome == "refused"
+        named = " ".join(one.sentence for one in over.blockers)
+        assert all(name in named for name in ("shop", "wiki", "db", "filer-alpha", "Depot beta"))
+        assert not [line for line in house.sim.journal if line["t"] > 0 and line["kind"] in ("vm", "host", "install")]
+
+    tell(story, tmp_path, world="two-storage-vms", pool={"storage_vm": STORAGE_VMS})
+
+
+async def _nth(house: House, kind: str, number: int) -> str:
+    """The id of the n-th step of a kind, once it is ordered."""
+    seen: list[str] = []
+    async with house.bus.follow(["rota.fact.>"], after=0) as stored_facts:
+        async for stored in stored_facts:
+            if stored.subject.endswith((".step_ordered", ".run_held", ".run_ended")):
+                fact = wire.read_fact(stored).fact
+                assert not isinstance(fact, (facts.RunHeld, facts.RunEnded)), fact
+                if isinstance(fact, facts.StepOrdered) and fact.act.kind == kind and fact.step not in seen:
+                    seen.append(fact.step)
+                    if len(seen) == number:
+                        return fact.step
+    raise AssertionError(kind)
