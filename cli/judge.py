@@ -172,10 +172,16 @@ def _install(world: _World, line: Line) -> None:
     if host.reboots:
         world.fault(line, f"packages were installed on {name} after its reboot")
     master = next((one for one in world.hosts.values() if one.master), host)
-    if host is not master and len(master.installed) < master.updates:
+    new_to_the_master = set(map(str, line.get("packages") or ())) - set(master.installed)
+    if host is not master and new_to_the_master and len(master.installed) < master.updates:
         world.fault(line, f"{name} was updated before the master")
     host.installs += 1
     host.installed += [str(package) for package in line.get("packages") or ()]
+
+
+def _sr(world: _World, line: Line) -> None:
+    if line.get("state") == "harmed":
+        world.fault(line, f"{line.get('host')} went down while {line.get('sr')} lacked another host's part")
 
 
 def _pool(world: _World, line: Line) -> None:
@@ -209,5 +215,5 @@ GOOD = frozenset({"ok", "success", "succeeded", "done"})
 """How a simulator says that something went well."""
 
 _RULES: Mapping[str, Callable[[_World, Line], None]] = MappingProxyType(
-    {"host": _host, "vm": _vm, "install": _install, "pool": _pool, "storage": _storage}
+    {"host": _host, "vm": _vm, "install": _install, "pool": _pool, "storage": _storage, "sr": _sr}
 )

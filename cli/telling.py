@@ -241,6 +241,9 @@ _ACTS: Mapping[type[object], Callable[[Any], str]] = MappingProxyType(
         acts.CheckGate: lambda a: f"check {a.host}'s storage, packages and versions",
         acts.EnableHost: lambda a: f"enable {a.host}",
         acts.RestartToolstack: lambda a: f"restart the toolstack of {a.host}",
+        acts.CheckReplication: lambda a: f"see that {' and '.join(sr.name for sr in a.srs)} is whole",
+        acts.InstallPackage: lambda a: f"install {a.package.name} on {a.host}",
+        acts.SwitchService: lambda a: f"{a.action} {a.service} on {a.host}",
         acts.AskGate: lambda a: f"ask the gate {a.gate}",
         acts.WatchGuests: lambda a: f"watch {', '.join(vm.name for vm in a.vms)} on {a.host}",
     }

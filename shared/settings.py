@@ -90,6 +90,9 @@ class PoolAccess(Secret):
     storage_vm: tuple[StorageVMTable, ...] = ()
     """VMs that export an SR to the pool itself, a table `[[pool.KEY.storage_vm]]` for each SR; or a tag on the VM,
     `rota:serves:<sr>`, with the SR's name or uuid."""
+    replicated: tuple[str, ...] = ()
+    """SRs, by name or uuid, whose data lies on the hosts themselves though XAPI does not say so (HA-mirrored storage of
+    two hosts): one host away at a time, and a gate must say that it is whole. XOSTOR and GFS2 are known as such."""
     policy: Policy = Policy()
 
     @field_validator("storage_vm")

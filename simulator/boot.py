@@ -264,7 +264,7 @@ def power_off(site: Site, machine: Machine, *, clean: bool) -> None:
     machine.updater_lock = ""
     machine.workers_busy = 0
     migration.target_died(site, machine)
-    storage.host_went(site)
+    storage.host_went(site, machine)
     if not clean and site.pool_record["ha_enabled"]:
         site.nature.spawn(fencing.take_care(site, machine), "HA takes care of a dead host")
 

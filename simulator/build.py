@@ -269,6 +269,8 @@ def device_config(spec: SrSpec) -> dict[str, str]:
     if spec.type in ("nfs", "iso"):
         path = f"/export/{spec.name.lower().replace(' ', '-')}"
         return {"server": spec.served_by or "nas.example", "serverpath": path}
+    if spec.type == "linstor":
+        return {"group-name": "linstor_group/thin_device", "redundancy": "2", "provisioning": "thin"}
     return {"device": "/dev/sda3"} if spec.host else {"target": "san.example"}
 
 

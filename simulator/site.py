@@ -58,6 +58,7 @@ class Site:
         self.mourned: set[str] = set()
         self.unreachable_srs: set[str] = set()
         self.degraded_srs: dict[str, float] = {}
+        self.lagging: set[str] = set()
         self.nature = Group(self.scheduler, "nature")
         self.session_used: dict[str, float] = {}
         self.flushed_generation = 0

@@ -10,6 +10,7 @@ from functools import partial
 from simulator.description import SrSpec
 from simulator.failure import NULL, Failure
 from simulator.faulttable import take
+from simulator.machine import Machine
 from simulator.site import Site
 
 MOUNT_PATIENCE = 60.0
@@ -123,11 +124,15 @@ def disks_in_use(site: Site, sr: str, host: str) -> list[str]:
     return used
 
 
-def host_went(site: Site) -> None:
-    """A host is away: replicated and clustered SRs lack its part from now on."""
+def host_went(site: Site, machine: Machine) -> None:
+    """A host is away: replicated and clustered SRs lack its part from now on. One that lacked another's already is
+    harmed: with two replicas its disks are gone."""
     for sr, record in site.world.all("SR"):
         if record["clustered"] or record["type"] == "linstor":
+            state = "harmed" if sr in site.degraded_srs else "degraded"
+            site.journal.write("sr", sr=site.name("SR", sr), state=state, host=machine.name)
             site.degraded_srs[sr] = site.clock.seconds()
+            site.lagging.add(machine.name)
 
 
 def host_returned(site: Site) -> None:
@@ -140,6 +145,9 @@ def host_returned(site: Site) -> None:
 def resynced(site: Site, sr: str, since: float) -> None:
     if site.degraded_srs.get(sr) == since and all(machine.powered for machine in site.machines.values()):
         del site.degraded_srs[sr]
+        if not site.degraded_srs:
+            site.lagging.clear()
+        site.journal.write("sr", sr=site.name("SR", sr), state="whole")
         site.settled.fire()
 
 

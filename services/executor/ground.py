@@ -21,12 +21,14 @@ TOLD_BY_FIRMWARE = "class/dmi/id/product_uuid"
 @dataclass(frozen=True, slots=True)
 class Ground:
     """VMs by name or uuid: Rota's and its bus's, those that they need, and the uuids this machine may have; and those
-    that export an SR to the pool."""
+    that export an SR to the pool. And SRs, by name or uuid, of which the owner says that they lie on the hosts
+    themselves."""
 
     rota_vms: tuple[str, ...] = ()
     needed_vms: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
     storage_vms: tuple[StorageVM, ...] = ()
+    replicated: tuple[str, ...] = ()
 
     def holds(self, vm: Named) -> bool:
         """Whether a VM is one of them."""
@@ -46,19 +48,23 @@ def own_uuids(sys: Path = Path("/sys")) -> tuple[str, ...]:
 
 
 def stood_on(snapshot: PoolSnapshot, ground: Ground) -> PoolSnapshot:
-    """The snapshot with those of its VMs that are never stopped, and with what is said of storage VMs."""
+    """The snapshot with those of its VMs that are never stopped, with what is said of storage VMs, and of replicated
+    storage."""
     return replace(
         snapshot,
         rota_vms=_found(snapshot, {*ground.rota_vms, *ground.own}),
         needed_vms=_found(snapshot, ground.needed_vms),
         storage_vms=ground.storage_vms,
+        replicated=tuple(sr.uuid for sr in snapshot.srs if not {sr.uuid, sr.name}.isdisjoint(ground.replicated)),
     )
 
 
 def strangers(snapshot: PoolSnapshot, ground: Ground) -> tuple[str, ...]:
     """What the settings name and this pool does not have."""
-    there = {known for vm in snapshot.vms for known in (vm.uuid, vm.name)}
-    return tuple(name for name in (*ground.rota_vms, *ground.needed_vms) if name not in there)
+    things = (*(vm.named for vm in snapshot.vms), *(Named(sr.uuid, sr.name) for sr in snapshot.srs))
+    there = {known for one in things for known in (one.uuid, one.name)}
+    named = (*ground.rota_vms, *ground.needed_vms, *ground.replicated)
+    return tuple(name for name in named if name not in there)
 
 
 def _found(snapshot: PoolSnapshot, names: Collection[str]) -> tuple[str, ...]:

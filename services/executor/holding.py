@@ -178,7 +178,7 @@ class Holder:
         if access is None:
             return ground.Ground(own=own)
         serving = tuple(StorageVM(one.vm, one.sr, one.host) for one in access.storage_vm)
-        return ground.Ground(access.rota_vms, access.needed_vms, own, serving)
+        return ground.Ground(access.rota_vms, access.needed_vms, own, serving, access.replicated)
 
     async def _tell(self, fact: facts.StepSucceeded | facts.StepFailed) -> bool:
         """Store how it ended, once under its fixed id, unless somebody else has taken the step over meanwhile."""

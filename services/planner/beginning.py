@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import claims, fitting, forecasting, gates, passing, posting, preparing, strategies
+from services.planner import claims, fitting, forecasting, gates, passing, posting, preparing, replication, strategies
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts
 from shared.domain.model import PoolSnapshot
@@ -57,6 +57,7 @@ def plan(view: View) -> Said | None:
     preparation, always = preparing.preparation(snapshot, owed, survey.id, claim)
     first = facts.Need(step=preparation[0].step, because="the pool is this run's")
     preparation = (*preparation, posting.began(len(preparation) + 2, first, shown, view.run.by))
+    preparation = replication.first(preparation, snapshot, view.run.policy)
     preparation, always = gates.around_run(preparation, posting.at_the_end(always), view.run.policy, snapshot.name)
     planned = facts.RunPlanned(
         **view.ids,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from services.planner import backups, placement
+from services.planner import backups, placement, replication
 from shared.domain import facts
 from shared.domain.model import VM, Host, PoolSnapshot
 from shared.domain.policy import Policy
@@ -24,15 +24,9 @@ before it begins, some hundred MB, and writes a new initrd."""
 def of_pool(
     snapshot: PoolSnapshot, hosts: Sequence[Host] | None = None, policy: Policy | None = None
 ) -> Iterator[facts.Blocker]:
-    """Storage that Rota cannot watch over yet, a migration network that is not there, and among the hosts that have a
+    """Storage that Rota cannot watch over, a migration network that is not there, and among the hosts that have a
     turn (None: all) those that cannot be worked with."""
-    for sr in snapshot.srs:
-        if sr.type in REPLICATED:
-            yield facts.Blocker(
-                sentence=f"The storage {sr.name!r} is {REPLICATED[sr.type]}, and Rota cannot see yet whether it is"
-                " whole before the next host is rebooted; update this pool by hand.",
-                code="SR_REPLICATED",
-            )
+    yield from replication.blockers(snapshot, policy or Policy())
     yield from of_network(snapshot, policy or Policy())
     for host in snapshot.hosts if hosts is None else hosts:
         yield from of_host(host, policy or Policy())
@@ -171,15 +165,6 @@ def with_ground(snapshot: PoolSnapshot, vm: VM, stop: facts.Blocker) -> facts.Bl
     else:
         return stop
     return stop.model_copy(update={"sentence": f"{stop.sentence} {what}"})
-
-
-REPLICATED: Mapping[str, str] = MappingProxyType(
-    {
-        "linstor": "replicated between the hosts themselves (XOSTOR)",
-        "gfs2": "clustered between the hosts (GFS2)",
-    }
-)
-"""Types of SR whose data is at stake when the next host goes down too early."""
 
 
 def _of_host(host: Host, code: str, sentence: str) -> facts.Blocker:

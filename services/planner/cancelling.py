@@ -7,7 +7,7 @@ new userland on the old Xen must not get VMs.
 
 from __future__ import annotations
 
-from services.planner import discs, pacing, stopping, storage_graph, turn_graph
+from services.planner import discs, pacing, replication, stopping, storage_graph, turn_graph
 from shared.domain import acts, facts
 from shared.domain.names import Named
 from shared.domain.run import Run, Step, StepState, Turn
@@ -49,6 +49,8 @@ def turned_back_host(run: Run, host: Named, because: str) -> tuple[facts.TurnTur
 def sentences(run: Run, *, now: bool) -> tuple[str, ...]:
     """What a cancel means, a sentence for each host concerned and one for the rest."""
     said = [_sentence(run, turn, turn.host, now=now) for turn in run.turns.values() if turn.host]
+    if replication.unfinished(run):
+        said.append("LINSTOR's packages are brought to all hosts first: its versions must be the same everywhere.")
     left = _not_begun(run)
     if left:
         said.append(f"No turn begins any more: {', '.join(left)} stay as they are.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from services.planner import backups, ceiling, placement, timing, versions
+from services.planner import backups, ceiling, placement, replication, timing, versions
 from shared.domain.model import VM, Host, PoolSnapshot
 from shared.domain.policy import Policy
 
@@ -30,6 +30,7 @@ def warnings(snapshot: PoolSnapshot, turns: Sequence[Host]) -> Iterator[str]:
         _closed(snapshot),
         _guests(snapshot),
         ceiling.warnings(snapshot, turns),
+        replication.warnings(snapshot),
     )
 
 
@@ -50,6 +51,7 @@ def notes(
                 f"{host.name} was updated before its master and is not let in; it joins by itself after the turn of"
                 f" {master}, and is looked at then."
             )
+    yield from replication.notes(snapshot, policy) if turns else ()
     for host in turns:
         if sentence := backups.waiting_for(snapshot, host.named):
             yield backups.until(sentence, policy.backup_minutes)

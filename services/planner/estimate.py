@@ -9,9 +9,9 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from services.planner import canaries, placement, selection, stopping
+from services.planner import canaries, placement, replication, selection, stopping
 from services.planner.rehearsal import Leg, Move, Rehearsal, Terms, play
 from shared.domain import facts
 from shared.domain.history import History, longest, typical
@@ -116,6 +116,9 @@ def of_forecast(
 ) -> Rehearsal:
     """The whole run played through, from its beginning to the last VM's way home."""
     legs = [leg(turn, policy, pace, first=number == 0) for number, turn in enumerate(turns)]
+    if replication.storage(snapshot):
+        resync = pace.small(replication.RESYNC_SECONDS)
+        legs = [*legs[:1], *(replace(one, look=one.look + resync) for one in legs[1:])]
     used: Counter[str] = Counter()
     for vm in snapshot.vms:
         if vm.host is not None:
@@ -125,7 +128,13 @@ def of_forecast(
     }
     for host in usable:
         used.setdefault(host, 0)
-    return play(legs, terms, begins=pace.small(PREPARE_SECONDS), used=used, usable=usable)
+    return play(
+        legs,
+        terms,
+        begins=pace.small(PREPARE_SECONDS + replication.seconds(snapshot, policy)),
+        used=used,
+        usable=usable,
+    )
 
 
 def terms_of(hosts: Sequence[Named], policy: Policy, max_away: int, empty_ahead: int) -> Terms:

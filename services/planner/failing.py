@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import cancelling, discs, patience, stepping, stopping, storage_graph
+from services.planner import cancelling, discs, patience, replication, stepping, stopping, storage_graph
 from services.planner.view import Said, View
 from shared.domain import acts, facts
 from shared.domain.names import Named
@@ -125,7 +125,8 @@ def _needed_no_more(view: View, step: Step) -> bool:
     turn = view.turn_of(step)
     if turn.turned_back and step.act.kind in TAKES_DOWN:
         return True
-    return bool(view.run.cancel) and (turn.id == PREPARATION or (turn.turned_back and step.act.kind == "survey"))
+    prepares = turn.id == PREPARATION and step.act.kind not in replication.PARITY
+    return bool(view.run.cancel) and (prepares or (turn.turned_back and step.act.kind == "survey"))
 
 
 def _owed_after_cancel(view: View, step: Step) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.planner import placement
-from shared.domain.model import PoolSnapshot
+from shared.domain.model import SR, PoolSnapshot
 from shared.domain.policy import Amount, Policy
 
 FEW = 4
@@ -35,10 +35,15 @@ def resolved(policy: Policy, snapshot: PoolSnapshot) -> Limits:
     away = max(1, amount(policy.max_away, hosts))
     ahead = (1 if hosts >= FEW else 0) if policy.empty_ahead is None else amount(policy.empty_ahead, hosts)
     wanted = Limits(min(away, max(1, hosts - 1)), min(ahead, max(0, hosts - 2)))
-    fragile = next((sr for sr in snapshot.srs if sr.type in ONE_AT_A_TIME), None)
+    fragile = next((sr for sr in snapshot.srs if is_fragile(snapshot, sr)), None)
     if fragile is not None:
         return _lowered(wanted, Limits(1, 0), f"The storage {fragile.name!r} is replicated between the hosts", policy)
     return _within_memory(wanted, snapshot, policy)
+
+
+def is_fragile(snapshot: PoolSnapshot, sr: SR) -> bool:
+    """Whether an SR's data is at stake when a second host goes away."""
+    return sr.type in ONE_AT_A_TIME or sr.uuid in snapshot.replicated
 
 
 def amount(value: Amount, hosts: int) -> int:

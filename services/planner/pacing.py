@@ -142,4 +142,8 @@ def master_away(run: Run) -> bool:
 
 def installing(run: Run) -> bool:
     """Whether a package installation is under way: one per pool at a time (parallel ones have corrupted databases)."""
-    return any(step.act.kind == "install_updates" and step.state is StepState.ORDERED for step in run.steps())
+    return any(step.act.kind in INSTALLS and step.state is StepState.ORDERED for step in run.steps())
+
+
+INSTALLS = frozenset({"install_updates", "install_package"})
+"""Kinds of step that install packages."""

@@ -100,6 +100,8 @@ def _reboot(policy: Policy) -> float:
 MINUTES: Mapping[str, Callable[[Policy], float]] = MappingProxyType(
     {
         "install_updates": lambda policy: policy.install_minutes,
+        "install_package": lambda policy: policy.install_minutes,
+        "check_replication": lambda policy: policy.resync_minutes + policy.step_minutes,
         "migrate_vm": lambda policy: policy.migration_minutes,
         "shutdown_vm": lambda policy: policy.guest_shutdown_minutes + policy.step_minutes,
         "suspend_vm": lambda policy: policy.migration_minutes,

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from services.planner import approvals, pacing, patience, posting, stopping, turn_graph
+from services.planner import approvals, pacing, patience, posting, replication, stopping, turn_graph
 from shared.domain import acts, facts
 from shared.domain.book import Book, Return, is_back
 from shared.domain.model import HA
 from shared.domain.names import Named, step_id, turn_of
-from shared.domain.run import RESTORATION, Run, RunState, Step, StepState, Turn
+from shared.domain.run import PREPARATION, RESTORATION, Run, RunState, Step, StepState, Turn
 
 INSTALLING_LOST_AFTER = 900.0
 """Seconds of pool time a host may be unreachable while an install runs there: yum restarts the toolstack."""
@@ -74,9 +74,10 @@ def _goes_on_anyway(run: Run, step: Step) -> bool:
 def waiting(run: Run) -> Iterator[Step]:
     """Steps that wait and whose needs are settled."""
     for turn in run.turns.values():
-        if turn.id == "t00" and run.cancel:
-            continue
+        given_up = turn.id == PREPARATION and run.cancel is not None
         for step in turn.steps.values():
+            if given_up and not (step.act.kind in replication.PARITY and replication.unfinished(run)):
+                continue
             if step.state is StepState.WAITING and all(_met(run, need.step) for need in step.needs):
                 yield step
 
@@ -120,9 +121,9 @@ def _complete(run: Run, step: Step, now: float) -> acts.Act:
     installed above the versions of whoever is master now."""
     if isinstance(step.act, acts.PostMessage) and step.act.about == "ended":
         return replace(step.act, text=posting.ending(run))
-    if isinstance(step.act, (acts.InstallUpdates, acts.ReadHost)) and run.master is not None:
+    if isinstance(step.act, (acts.InstallUpdates, acts.InstallPackage, acts.ReadHost)) and run.master is not None:
         return replace(step.act, ceiling=None if step.act.host.uuid == run.master.uuid else run.master)
-    if isinstance(step.act, acts.WatchGuests):
+    if isinstance(step.act, (acts.WatchGuests, acts.CheckReplication)):
         return replace(step.act, since=now)
     if isinstance(step.act, acts.MigrateVM) and step.act.purpose == "home":
         return replace(step.act, away_from=_went_to(run, step.act))
@@ -190,7 +191,7 @@ class _Room:
             return not self.master_away and self._moves(act)
         if act.kind in SWITCHES:
             return not self.master_away and self._switches()
-        if isinstance(act, acts.InstallUpdates):
+        if act.kind in pacing.INSTALLS:
             free, self.installing = not self.installing, True
             return free
         if isinstance(act, acts.RebootHost):

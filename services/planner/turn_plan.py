@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from services.planner import blockers, discs, gates, placement, selection, storage_stops, storage_vms, strategies
+from services.planner import (
+    blockers,
+    discs,
+    gates,
+    placement,
+    replication,
+    selection,
+    storage_stops,
+    storage_vms,
+    strategies,
+)
 from services.planner.beside import Beside
 from services.planner.turn_graph import OWN, Graph
 from shared.domain import facts
@@ -63,12 +73,14 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
         kept = (*bound, *(blockers.of_short(snapshot, here, one) for one in found.short))
     chosen = storage_stops.choose(snapshot, here, going, kept, found, standing.done, policy, standing.consents)
     stops = (*_in_the_way(snapshot, here, policy), *chosen.blockers, *_left_out(here, chosen))
+    stops = (*stops, *replication.published_since(snapshot, here, policy))
     if stops:
         return TurnPlan((), fresh, stops)
     graph = Graph(turn, snapshot, here, known, policy, standing.beside, soaks_at(standing, policy))
     back = parked(snapshot, here, standing) if policy.mode == "home" else ()
     steps = graph.steps(found, chosen.stops, standing.done, back, standing.coming)
     steps = discs.around_moves(steps, turn, snapshot, here)
+    steps = replication.around_turn(steps, turn, snapshot, here, policy)
     return TurnPlan(gates.around_turn(steps, turn, here.named, policy), fresh, ())
 
 

@@ -18,6 +18,7 @@ from services.planner import (
     preparing,
     remaining,
     replanning,
+    replication,
     stepping,
     strategies,
     turn_plan,
@@ -237,7 +238,8 @@ def next_turn(view: View) -> Said | None:
         return None
     preparation = run.turns.get(PREPARATION)
     if run.cancel and not any(turn.host for turn in run.turns.values()):
-        return _finish(view) if preparation is None or not stepping.under_way(preparation) else None
+        going = preparation is not None and (stepping.under_way(preparation) or replication.unfinished(run))
+        return None if going else _finish(view)
     if run.cancel or run.state is not RunState.RUNNING or run.forecast is None:
         return None
     if preparation is None or not preparation.settled:

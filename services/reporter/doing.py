@@ -66,6 +66,9 @@ _PHRASES: Mapping[str, Callable[[Any], str]] = MappingProxyType(
         "enable_host": lambda act: f"enabling {act.host}",
         "restart_toolstack": lambda act: f"restarting the toolstack of {act.host}",
         "watch_guests": lambda act: f"watching the first guests on {act.host}",
+        "check_replication": lambda act: f"waiting for {' and '.join(sr.name for sr in act.srs)} to be whole",
+        "install_package": lambda act: f"installing {act.package.name} on {act.host}",
+        "switch_service": lambda act: f"telling {act.service} of {act.host} to {act.action}",
         "ask_gate": lambda act: f"asking the gate {act.gate}",
     }
 )
@@ -92,5 +95,7 @@ _PHASES: Mapping[str, Phase] = MappingProxyType(
         "enable_host": "checking",
         "restart_toolstack": "installing",
         "watch_guests": "returning",
+        "check_replication": "checking",
+        "install_package": "installing",
     }
 )

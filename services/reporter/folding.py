@@ -110,6 +110,7 @@ def _turn(turn: TurnDraft, draft: Draft) -> Turn:
     checked = gate.result if gate and isinstance(gate.result, acts.Checked) else acts.Checked()
     install = _of(steps, acts.InstallUpdates)
     done = install.result if install and isinstance(install.result, acts.Installed) else acts.Installed()
+    early = _early(draft, turn.host)
     return Turn(
         id=turn.id,
         host=turn.host,
@@ -121,8 +122,8 @@ def _turn(turn: TurnDraft, draft: Draft) -> Turn:
         ended_at=turn.ended_at,
         spans=_spans(steps),
         offered=turn.forecast.updates if turn.forecast else (),
-        installed=done.packages,
-        replaced=tuple(done.before.items()),
+        installed=(*early.packages, *done.packages),
+        replaced=(*early.before.items(), *done.before.items()),
         advisories=done.advisories or (turn.forecast.advisories if turn.forecast else ()),
         away_at=reboot.tries[-1][0] if reboot and reboot.tries else None,
         back_at=back.tries[-1][1] if back and back.tries and back.state == "done" else None,
@@ -139,6 +140,20 @@ def _of(steps: list[StepDraft], kind: type) -> StepDraft | None:
     found = [step for step in steps if isinstance(step.act, kind)]
     tried = [step for step in found if step.tries]
     return next(reversed(tried or found), None)
+
+
+def _early(draft: Draft, host: Named) -> acts.Installed:
+    """The packages that were installed on a host before its turn."""
+    steps = draft.steps.values()
+    done = [
+        step.result
+        for step in steps
+        if isinstance(step.act, acts.InstallPackage)
+        and step.act.host.uuid == host.uuid
+        and isinstance(step.result, acts.Installed)
+    ]
+    before = {name: evr for one in done for name, evr in one.before.items()}
+    return acts.Installed(tuple(package for one in done for package in one.packages), before)
 
 
 def _turn_state(turn: TurnDraft, draft: Draft) -> TurnState:

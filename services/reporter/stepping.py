@@ -125,7 +125,7 @@ def _swept(draft: Draft, act: acts.EvacuateRest, result: acts.Result, at: float)
         draft.tell(at, f"{count(len(result.vms), 'VM')} had come to {act.host} late and moved on: {names}.")
 
 
-def _installed(draft: Draft, act: acts.InstallUpdates, result: acts.Result, at: float) -> None:
+def _installed(draft: Draft, act: acts.InstallUpdates | acts.InstallPackage, result: acts.Result, at: float) -> None:
     if isinstance(result, acts.Installed):
         number = len(result.packages)
         draft.tell(at, f"{count(number, 'package')} installed on {act.host}." if number else "")
@@ -172,6 +172,7 @@ _RESULTS: Mapping[str, Callable[[Draft, Any, acts.Result, float], None]] = Mappi
         "plug_pbd": _plugged,
         "evacuate_rest": _swept,
         "install_updates": _installed,
+        "install_package": _installed,
         "check_gate": _checked,
         "change_pool_setting": _changed,
         "restore_pool_setting": _restored,

@@ -16,6 +16,9 @@ from shared.domain.media import EjectMedia as EjectMedia
 from shared.domain.media import InsertMedia as InsertMedia
 from shared.domain.model import HA, Package, Versions
 from shared.domain.names import Named
+from shared.domain.replication import CheckReplication as CheckReplication
+from shared.domain.replication import InstallPackage as InstallPackage
+from shared.domain.replication import SwitchService as SwitchService
 
 Setting = Literal["ha", "wlb", "auto_poweron"]
 """The settings of a pool that a run changes and puts back."""
@@ -215,11 +218,12 @@ class EvacuateRest:
 class InstallUpdates:
     """Install all waiting updates on an empty host, never above the master's versions (`ceiling` is the master, or
     None on the master itself). With `only` VMs run on it, and nothing is installed where other packages than these are
-    offered by then."""
+    offered by then; nor where one of those `apart` is, which are for all hosts before any is rebooted."""
 
     host: Named
     ceiling: Named | None = None
     only: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
     kind: Literal["install_updates"] = "install_updates"
 
 
@@ -334,6 +338,9 @@ Act = Annotated[
     | EnableHost
     | RestartToolstack
     | WatchGuests
+    | CheckReplication
+    | InstallPackage
+    | SwitchService
     | AskGate,
     Field(discriminator="kind"),
 ]

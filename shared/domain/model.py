@@ -187,7 +187,8 @@ def lacking(needed: str, has: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class SR:
     """A storage repository. `free` is its physical size less what is used, bytes (None: it does not say, as for ISOs);
-    `holds` what it is for, XAPI's content_type: `user`, `iso`."""
+    `holds` what it is for, XAPI's content_type: `user`, `iso`. Of one whose data is replicated between the hosts
+    `degraded` says in a sentence what is not whole, and `unseen` why that cannot be told."""
 
     uuid: str
     name: str
@@ -195,6 +196,8 @@ class SR:
     shared: bool
     free: int | None = None
     holds: str = "user"
+    degraded: str = ""
+    unseen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +260,8 @@ class _Indexed:
 class PoolSnapshot(_Indexed):
     """One consistent reading of a pool. `taken_at` is pool time. `rota_vms` are the VMs that Rota and its bus run in,
     `needed_vms` those that they need, by uuid: none of them is ever stopped. `storage_vms` is what rota.toml says of
-    VMs that export an SR to this pool."""
+    VMs that export an SR to this pool. `replicated` are SRs, by uuid, whose owner says that their data lies on the
+    hosts themselves."""
 
     uuid: str
     name: str
@@ -271,6 +275,7 @@ class PoolSnapshot(_Indexed):
     rota_vms: tuple[str, ...] = ()
     needed_vms: tuple[str, ...] = ()
     storage_vms: tuple[StorageVM, ...] = ()
+    replicated: tuple[str, ...] = ()
 
     def host(self, uuid: str) -> Host | None:
         """The host with this uuid, or None."""

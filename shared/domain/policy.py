@@ -155,6 +155,10 @@ class Policy(BaseModel):
     host_back_boots: Annotated[float, Field(ge=1, le=20)] = 3.0
     """Or so many times its last boot, where that is more: large machines test their memory for half an hour."""
 
+    resync_minutes: Minutes = 120.0
+    """How long storage that is replicated between the hosts is waited for to be whole, before a host is disabled and
+    before it is rebooted; then the run holds. What was written while a host was away is sent again in minutes."""
+
     install_minutes: Minutes = 60.0
     """How long an installation may show no progress. It is never interrupted: past this a person is asked."""
 

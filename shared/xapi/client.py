@@ -29,6 +29,7 @@ from shared.xapi import (
 from shared.xapi.media import Media
 from shared.xapi.plugging import Plugging
 from shared.xapi.port import Access, GuestLook, HostLook, NotAnswered, PoolLook, Told, VMLook
+from shared.xapi.replication import Replication
 from shared.xapi.session import Session, value
 
 UNTRUSTED = "UNTRUSTED"
@@ -74,7 +75,7 @@ async def login(
     return Client(session, access, run=run, clock=clock, saw=saw)
 
 
-class Client(Plugging, Media):
+class Client(Plugging, Media, Replication):
     """Made by `login`; keeps the promise of `port.Pool`."""
 
     def __init__(
@@ -101,7 +102,8 @@ class Client(Plugging, Media):
         hosts = surveying.with_tasks(pool.hosts, records, self._run)
         hosts = await surveying.with_answers(hosts, self._asked, self._access, of) if updates else hosts
         vms = tuple(replace(vm, prevents=prevents.get(vm.uuid)) for vm in pool.vms)
-        return replace(pool, hosts=hosts, vms=vms)
+        pool = replace(pool, hosts=hosts, vms=vms)
+        return await self._with_replication(pool) if updates else pool
 
     async def look(self) -> PoolLook:
         """See `port.Pool.look`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import SecretStr
 
@@ -278,6 +278,19 @@ class Pool(Protocol):
 
     async def install(self, host: Named, told: Told) -> None:
         """Install every update that is offered; returns when the updater says that it is done."""
+        ...
+
+    async def install_package(self, host: Named, name: str, told: Told) -> None:
+        """Install one package in the version that is offered."""
+        ...
+
+    async def service(self, host: Named, service: str, action: Literal["stop", "restart"]) -> None:
+        """Stop or restart a service of a host's control domain."""
+        ...
+
+    async def replication(self, sr: Named) -> str:
+        """What of replicated or clustered storage is not whole, in words without a stop; empty where everything is, or
+        where the SR is gone."""
         ...
 
     async def install_over(self, host: Named) -> None:

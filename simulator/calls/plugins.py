@@ -16,6 +16,7 @@ from simulator.calls.context import Context
 from simulator.failure import Failure
 from simulator.faulttable import take
 from simulator.machine import Machine
+from simulator.site import Site
 
 Plugin = Callable[[Context, Machine, dict[str, str]], Awaitable[str]]
 LOCK_PATIENCE = 10.0
@@ -110,6 +111,9 @@ def service(action: str) -> Plugin:
         if "service" not in args:
             raise Failure("-1", "Missing argument 'service'", "", TRACE)
         await ctx.site.scheduler.sleep(1.0)
+        ctx.site.journal.write("service", host=machine.name, service=args["service"], action=action)
+        if args["service"] in machine.installed:
+            machine.running[args["service"]] = machine.installed[args["service"]]
         return "true"
 
     act.__name__ = action
@@ -117,27 +121,49 @@ def service(action: str) -> Plugin:
 
 
 async def health_check(ctx: Context, machine: Machine, args: dict[str, str]) -> str:
-    """linstor-manager healthCheck: nodes, and the resources with where they are in sync."""
+    """linstor-manager healthCheck (xcp-ng sm, drivers/linstor-manager): nodes, the replicas of each resource, and as
+    errors whatever is not as it should be."""
     site = ctx.site
+    if "groupName" not in args:
+        raise Failure("-1", "'groupName'", "", TRACE)
     await site.scheduler.sleep(1.0)
-    nodes = {one.name: "ONLINE" if one.reachable else "OFFLINE" for one in site.machines.values()}
+    nodes = {one.name: node_state(site, one) for one in site.machines.values()}
+    errors: list[dict[str, Any]] = [
+        {"code": NODE_NOT_ONLINE, "name": name, "status": state} for name, state in nodes.items() if state != "ONLINE"
+    ]
     resources: dict[str, Any] = {}
     for sr, record in site.world.all("SR"):
         if record["type"] == "linstor":
-            state = "SyncTarget" if sr in site.degraded_srs else "UpToDate"
+            states = {node: replica_state(site, sr, node, state) for node, state in nodes.items()}
             for vdi in record["VDIs"]:
                 name = f"xcp-volume-{site.world.record('VDI', vdi)['uuid']}"
-                resources[name] = {node: {"volumes": [{"disk-state": state}], "in-use": False} for node in nodes}
-    return json.dumps(
-        {
-            "controller-uri": f"linstor://{site.master.address}",
-            "nodes": nodes,
-            "storage-pools": {},
-            "warnings": [],
-            "errors": [],
-            "resources": resources,
-        }
-    )
+                resources[name] = {node: replica(state) for node, state in states.items()}
+                errors += [
+                    {"code": UNVERIFIED_STATE, "node": node, "resource": name, "number": 0, "state": state}
+                    for node, state in states.items()
+                    if state != "UpToDate"
+                ]
+    told = {"controller-uri": f"linstor://{site.master.address}", "nodes": nodes, "storage-pools": {}}
+    return json.dumps({**told, "resources": resources, "errors": errors})
+
+
+def node_state(site: Site, machine: Machine) -> str:
+    """A satellite that is not of its controller's version is not let in (LINSTOR, "OFFLINE(VERSION MISMATCH)"). The
+    controller is the master's here."""
+    if not machine.reachable:
+        return "OFFLINE"
+    satellite, controller = machine.running["linstor-satellite"], site.master.running["linstor-controller"]
+    return "ONLINE" if satellite.version == controller.version else "OFFLINE(VERSION MISMATCH)"
+
+
+def replica_state(site: Site, sr: str, node: str, state: str) -> str:
+    if state != "ONLINE":
+        return "DUnknown"
+    return "SyncTarget(12.50%)" if sr in site.degraded_srs and node in site.lagging else "UpToDate"
+
+
+def replica(state: str) -> dict[str, Any]:
+    return {"volumes": [{"disk-state": state}], "diskful": True, "tie-breaker": False, "in-use": False}
 
 
 async def get_avail_host_disk_space(ctx: Context, machine: Machine, args: dict[str, str]) -> str:
@@ -161,4 +187,7 @@ PLUGINS: dict[str, dict[str, Plugin]] = {
     "linstor-manager": {"healthCheck": health_check},
     "disk-space": {"get_avail_host_disk_space": get_avail_host_disk_space},
 }
+NODE_NOT_ONLINE, UNVERIFIED_STATE = 0x1020000, 0x1040003
+"""What linstor-manager calls a node that is not there, and a replica in a state that it does not know as whole."""
+
 XCP_NG_ONLY = ("updater.py", "service.py")

@@ -349,8 +349,9 @@ def test_linstor_resyncs_after_a_reboot_and_a_clustered_sr_bears_one_host_away()
     vms = [{"name": "web", "host": "north", "disks": [{"sr": "Replicated"}]}]
 
     async def clean(xapi: Xapi) -> bool:
-        told = await xapi("host.call_plugin", await xapi.ref("north"), "linstor-manager", "healthCheck", {})
-        return "SyncTarget" not in told
+        asked = (await xapi.ref("north"), "linstor-manager", "healthCheck", {"groupName": "linstor_group/thin_device"})
+        told = json.loads(await xapi("host.call_plugin", *asked))
+        return told["errors"] == [] and "SyncTarget" not in json.dumps(told["resources"])
 
     async def story(xapi: Xapi) -> None:
         assert await clean(xapi)

@@ -25,7 +25,7 @@ async def survey(act: acts.Survey, work: Work) -> Ended:
 
 def _unknown(pool: PoolSnapshot, work: Work) -> str:
     names = ground.strangers(pool, work.ground)
-    return f" It has no VM {listed(list(names))}, which rota_vms or needed_vms name." if names else ""
+    return f" It has no {listed(list(names))}, which rota_vms, needed_vms or replicated name." if names else ""
 
 
 def _sentence(act: acts.Survey, pool: PoolSnapshot) -> str:

@@ -16,6 +16,7 @@ from services.executor.steps import (
     pbds,
     power,
     reboot,
+    replication,
     settings,
     survey,
     toolstack,
@@ -54,13 +55,26 @@ STEPS: Mapping[str, StepFunction] = {
     "restart_toolstack": toolstack.restart,
     "watch_guests": guests.watch,
     "ask_gate": gates.ask,
+    "check_replication": replication.check,
+    "install_package": replication.install,
+    "switch_service": replication.switch,
 }
 
-READING: frozenset[str] = frozenset({"survey", "read_host", "watch_guests", "ask_gate"})
+READING: frozenset[str] = frozenset({"survey", "read_host", "watch_guests", "ask_gate", "check_replication"})
 """Kinds that change nothing, and so are done on a pool that is `read_only` too."""
 
 LONG: frozenset[str] = frozenset(
-    {"install_updates", "migrate_vm", "reboot_host", "watch_guests", "suspend_vm", "resume_vm", "start_vm"}
+    {
+        "install_updates",
+        "install_package",
+        "check_replication",
+        "migrate_vm",
+        "reboot_host",
+        "watch_guests",
+        "suspend_vm",
+        "resume_vm",
+        "start_vm",
+    }
 )
 """Kinds whose deadline counts from their last progress, which is therefore a fact."""
 

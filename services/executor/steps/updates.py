@@ -30,15 +30,16 @@ KEPT_ADVISORIES = 500
 async def install(act: acts.InstallUpdates, work: Work) -> Ended:
     """Install what is offered. An installation that is under way, ours or not, is waited for before it is looked."""
     began = work.clock.now()
-    offered = await _offered(act, work)
+    offered = await offered_to(act.host, work)
     if not offered:
         return Ended(acts.Installed(), f"Nothing is left to install on {act.host}.")
-    await _below_the_ceiling(act, offered, work)
+    await below_the_ceiling(act.host, act.ceiling, offered, work)
 
     async def told(share: float) -> None:
         await work.say(share, f"Installing {len(offered)} packages on {act.host}: {share:.0%}.")
 
     _only(act, offered)
+    _apart(act, offered)
     before = await work.pool.installed(act.host, [package.name for package in offered])
     await work.say(0.0, f"Installing {len(offered)} packages on {act.host}.")
     servertime = await work.pool.servertime(act.host)
@@ -49,18 +50,18 @@ async def install(act: acts.InstallUpdates, work: Work) -> Ended:
     return Ended(_installed(offered, before), f"Installed {len(offered)} packages on {act.host} in {took}.")
 
 
-async def _offered(act: acts.InstallUpdates, work: Work) -> tuple[Package, ...]:
-    """What is offered once nobody installs any more."""
+async def offered_to(host: Named, work: Work) -> tuple[Package, ...]:
+    """What a host is offered once nobody installs there any more."""
     began = work.clock.now()
     while True:
-        await work.pool.install_over(act.host)
+        await work.pool.install_over(host)
         try:
-            return await work.pool.offered(act.host)
+            return await work.pool.offered(host)
         except TryAgain as error:
             if error.code != BUSY or work.clock.now() - began > BUSY_PATIENCE:
                 raise
         waited = spoken(work.clock.now() - began)
-        await work.say(0.0, f"Waiting for the updater of {act.host}, which is busy, for {waited} now.")
+        await work.say(0.0, f"Waiting for the updater of {host}, which is busy, for {waited} now.")
         await work.clock.sleep(BUSY_PAUSE)
 
 
@@ -74,16 +75,26 @@ def _only(act: acts.InstallUpdates, offered: tuple[Package, ...]) -> None:
         )
 
 
-async def _below_the_ceiling(act: acts.InstallUpdates, offered: tuple[Package, ...], work: Work) -> None:
-    """Conduct 5: a member newer than its master does not join its pool again."""
-    if act.ceiling is None:
+def _apart(act: acts.InstallUpdates, offered: tuple[Package, ...]) -> None:
+    """What must be the same on all hosts is not installed on one alone."""
+    if found := [package.name for package in offered if package.name in act.apart]:
+        raise GiveUp(
+            f"{act.host} is offered {listed(found)} by now, which must be on all hosts before any is rebooted; nothing"
+            " was installed. Skip this step, so that the host comes back as it is, cancel, and start again.",
+            code="MORE_OFFERED",
+        )
+
+
+async def below_the_ceiling(host: Named, master: Named | None, offered: tuple[Package, ...], work: Work) -> None:
+    """Conduct 5: a member newer than its master (None on the master itself) does not join its pool again."""
+    if master is None:
         return
-    has = await work.pool.installed(act.ceiling, [package.name for package in offered])
+    has = await work.pool.installed(master, [package.name for package in offered])
     if too_new := packages.above(offered, has):
         names = listed([f"{package.name} {packages.evr_of(package)}" for package in too_new])
         raise GiveUp(
-            f"{act.host} is offered {names}, which is newer than its master {act.ceiling} has; nothing was installed,"
-            f" because a member newer than its master does not join again. Update {act.ceiling} first.",
+            f"{host} is offered {names}, which is newer than its master {master} has; nothing was installed,"
+            f" because a member newer than its master does not join again. Update {master} first.",
             code="ABOVE_THE_MASTER",
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from pydantic import SecretStr
@@ -195,6 +195,15 @@ class FakePool:
         raise NotImplementedError
 
     async def install(self, host: Named, told: Told) -> None:
+        raise NotImplementedError
+
+    async def install_package(self, host: Named, name: str, told: Told) -> None:
+        raise NotImplementedError
+
+    async def service(self, host: Named, service: str, action: Literal["stop", "restart"]) -> None:
+        raise NotImplementedError
+
+    async def replication(self, sr: Named) -> str:
         raise NotImplementedError
 
     async def install_over(self, host: Named) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from services.planner import advance, forecasting, orders
 from shared.domain import acts, commands, facts
-from shared.domain.model import HA, SR, PoolSettings
+from shared.domain.model import HA, PoolSettings
 from shared.domain.policy import Policy
 from shared.domain.run import RunState
 from tests.services.planner.play import GIB, NEW, UPDATES, Play, failed, host, pool, vm
@@ -543,16 +543,6 @@ def test_a_client_may_hold_a_run_with_a_reason() -> None:
 
     play.order(commands.ResumeRun(pool="lab", run=play.run.id), orders.Given("r", "bob"))
     assert play.play().run.outcome == "succeeded"
-
-
-@pytest.mark.parametrize("type_", ["linstor", "gfs2"])
-def test_a_pool_whose_hosts_hold_the_storage_together_is_refused(type_: str) -> None:
-    """A reboot too early would cost a replica; what cannot be watched yet is refused, not risked."""
-    before = pool()
-    play = Play(replace(before, srs=(*before.srs, SR("sr-x", "Replicas", type_, True)))).start().play()
-
-    assert play.run.outcome == "refused"
-    assert "Replicas" in play.run.sentence
 
 
 def test_a_policy_field_that_there_is_not_is_named_with_those_there_are() -> None:
