@@ -12,7 +12,7 @@ import pytest
 
 from cli import judge
 from shared.bus import wire
-from shared.domain import acts, commands, facts
+from shared.domain import commands, facts
 from tests.stories.house import House, tell
 
 
@@ -27,54 +27,6 @@ async def ended(house: House, policy: Mapping[str, Any], consents: tuple[str, ..
 def allowed(*names: str) -> judge.Promise:
     """The demo's promise, but for VMs that policy lets be stopped."""
     return judge.Promise(may_stop=frozenset(names))
-
-
-WORLDS: Mapping[str, tuple[str, Mapping[str, Any], tuple[str, ...]]] = {
-    "a disk of one host": ("local-disk", {"chains": {"local_disk": ["shutdown"]}}, ("scratch",)),
-    "GPUs": ("gpu", {"chains": {"device": ["shutdown"]}}, ("render", "cad")),
-    "a deaf guest": ("deaf-guest", {"strategies": {"deaf": "shutdown"}, "hard_shutdown": True}, ("deaf",)),
-    "one host": ("one-host", {"chains": {"one_host": ["suspend", "shutdown"]}}, ("web", "db", "mail")),
-}
-
-
-@pytest.mark.parametrize("name", WORLDS)
-def test_vms_that_cannot_move_are_stopped_by_policy_and_run_at_home_again(tmp_path: Path, name: str) -> None:
-    """And the report says who was down, for how long, by whose leave."""
-    world, policy, stopped = WORLDS[name]
-
-    async def story(house: House) -> None:
-        over = await ended(house, {**policy, "owner": "ops"})
-        await house.until("report_sent")
-        assert over.outcome == "succeeded", over
-        assert judge.violations(house.sim.journal, allowed(*stopped)) == []
-        started = [
-            fact.result for fact in await house.journal()
-            if isinstance(fact, facts.StepSucceeded) and isinstance(fact.result, acts.Started)
-        ]  # fmt: skip
-        assert len(started) == len(stopped)
-        assert all(one.down > 60 for one in started)
-
-    tell(story, tmp_path, world=world)
-    page = next(tmp_path.glob("reports/*.html")).read_text(encoding="utf-8")
-    assert "VMs that were stopped" in page
-    assert all(vm in page for vm in stopped)
-
-
-def test_a_disc_that_keeps_a_vm_is_taken_out_and_is_back_at_the_end(tmp_path: Path) -> None:
-    """Nobody is stopped for it."""
-
-    async def story(house: House) -> None:
-        over = await ended(house, {"eject_discs": True})
-        assert over.outcome == "succeeded", over
-        assert judge.violations(house.sim.journal, allowed()) == []
-        vms = house.sim.site.world.all("VM")
-        (fresh,) = (ref for ref, vm in vms if vm["name_label"] == "fresh")
-        drives = [vbd for _, vbd in house.sim.site.world.all("VBD") if vbd["VM"] == fresh and vbd["type"] == "CD"]
-        assert [house.sim.site.name("VDI", drive["VDI"]) for drive in drives] == ["setup.iso"]
-        ejected = [line for line in house.sim.journal if line["kind"] == "call" and "VBD.eject" in line["method"]]
-        assert len(ejected) == 1
-
-    tell(story, tmp_path, world="disc-in-drive")
 
 
 def test_a_pool_is_refused_whose_vm_nobody_lets_be_stopped(tmp_path: Path) -> None:
