@@ -52,6 +52,7 @@ class _World:
     began: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     before: dict[str, Any] = field(default_factory=dict)
+    storage: dict[tuple[str, str], bool] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
 
     def fault(self, line: Line, sentence: str) -> None:
@@ -157,7 +158,11 @@ def _vm(world: _World, line: Line) -> None:
 
 
 def _storage(world: _World, line: Line) -> None:
-    """An SR that a VM serves lost that VM while a host had it attached, with a disk on it in use or not."""
+    """An SR that a VM serves was detached or attached; or lost that VM while a host had it attached, with a disk on it
+    in use or not."""
+    if line.get("state") != "lost":
+        world.storage[str(line.get("sr")), str(line.get("host"))] = line.get("state") == "attached"
+        return
     users = ", ".join(str(vm) for vm in line.get("vms") or ())
     using = f"{users} used it on {line.get('host')}" if users else f"it was attached to {line.get('host')}"
     world.fault(line, f"{line.get('sr')} lost its server {line.get('server')} while {using}")
@@ -205,6 +210,7 @@ def _at_the_end(world: _World) -> list[str]:
             wrong.append(f"{vm} is on {world.at[vm]} at the end and began on {home}.")
         if world.states[vm] != world.began[vm]:
             wrong.append(f"{vm} is {world.states[vm]} at the end and was {world.began[vm]}.")
+    wrong += [f"{sr} is detached from {host} at the end." for (sr, host), there in world.storage.items() if not there]
     for setting, before in world.before.items():
         if setting not in NOT_OURS and world.settings[setting] != before:
             wrong.append(f"The pool's {setting} is {world.settings[setting]!r} at the end and was {before!r}.")

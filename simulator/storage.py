@@ -85,6 +85,7 @@ async def plug(site: Site, pbd: str) -> None:
             raise Failure(*UNREACHABLE)
     if site.world.has("PBD", pbd):
         site.world.change("PBD", pbd, currently_attached=True)
+        journal_pbd(site, words["sr"], words["host"], attached=True)
 
 
 def refuse_second_user(site: Site, sr: str, host: str) -> None:
@@ -109,6 +110,14 @@ async def unplug(site: Site, pbd: str) -> None:
     await site.scheduler.sleep(1.0)
     if site.world.has("PBD", pbd):
         site.world.change("PBD", pbd, currently_attached=False)
+        sr, host = site.name("SR", record["SR"]) or "", site.name("host", record["host"]) or ""
+        journal_pbd(site, sr, host, attached=False)
+
+
+def journal_pbd(site: Site, sr: str, host: str, *, attached: bool) -> None:
+    """An SR that a VM of the pool serves, detached by a call, or attached by anybody."""
+    if any(one.name == sr and one.served_by for one in site.spec.srs):
+        site.journal.write("storage", sr=sr, host=host, state="attached" if attached else "detached")
 
 
 def disks_in_use(site: Site, sr: str, host: str) -> list[str]:

@@ -16,7 +16,6 @@ from services.planner.rehearsal import Leg, Move, Rehearsal, Terms, play
 from shared.domain import facts
 from shared.domain.history import History, longest, typical
 from shared.domain.model import PoolSnapshot
-from shared.domain.names import Named
 from shared.domain.policy import Policy
 
 PREPARE_SECONDS = 10.0
@@ -137,13 +136,16 @@ def of_forecast(
     )
 
 
-def terms_of(hosts: Sequence[Named], policy: Policy, max_away: int, empty_ahead: int) -> Terms:
-    """The limits of a run, as the rehearsal keeps them; `hosts` are those that have a turn."""
-    named = {host.uuid: host for host in hosts}
+def terms_of(turns: Sequence[facts.ForecastTurn], policy: Policy, max_away: int, empty_ahead: int) -> Terms:
+    """The limits of a run with these turns, as the rehearsal keeps them. One that takes storage away is alone."""
+    named = {turn.host.uuid: turn.host for turn in turns}
+    alone = {turn.host.uuid for turn in turns if any(stop.serves for stop in turn.stops)}
     return Terms(
         max_away=max_away,
         empty_ahead=empty_ahead,
         per_source=policy.migrations_per_source,
         per_destination=policy.migrations_per_destination,
-        conflicts=lambda one, other: bool(selection.conflicts(named[one], (named[other],), policy)),
+        conflicts=lambda one, other: (
+            not alone.isdisjoint((one, other)) or bool(selection.conflicts(named[one], (named[other],), policy))
+        ),
     )

@@ -36,9 +36,7 @@ def of(run: Run, history: History, now: float) -> Left | None:
     if run.forecast is None or run.purpose != "update" or run.state not in TOLD:
         return None
     pace = Pace(history)
-    terms = estimate.terms_of(
-        [turn.host for turn in run.forecast.turns], run.policy, run.forecast.max_away, run.forecast.empty_ahead
-    )
+    terms = estimate.terms_of(run.forecast.turns, run.policy, run.forecast.max_away, run.forecast.empty_ahead)
     legs = [*_open(run, pace, now), *_coming(run, pace)]
     played = play(legs, _progressed(run, terms), begins=_prepared(run))
     restored = _restored(run, played.ends, now)

@@ -18,8 +18,10 @@ from shared.domain.run import Step, StepState, Turn
 DISK_BYTES_PER_SECOND = 200 * 1024**2
 GUEST_SECONDS = 60.0
 AT_ONCE = 3
+PLUG_SECONDS = 20.0
 """For the estimate: what a suspended VM's memory is written and read with, and what a guest takes to stop or start; so
-many are stopped or started at once, lest a host's disks be all that they wait for."""
+many are stopped or started at once, lest a host's disks be all that they wait for; and what an SR takes to be detached
+from all hosts and attached again."""
 
 
 def in_start_order(stops: Sequence[strategies.Stop]) -> tuple[tuple[strategies.Stop, ...], ...]:
@@ -79,8 +81,12 @@ def told(stop: strategies.Stop, host: Named) -> facts.ForecastStop:
 
 
 def seconds(stops: Sequence[facts.ForecastStop]) -> float:
-    """Seconds by which stopping and starting VMs, a few at a time, makes a turn longer."""
-    return sum(2 * _way(stop) for stop in stops) / min(AT_ONCE, len(stops)) if stops else 0.0
+    """Seconds by which stopping and starting VMs, a few at a time, makes a turn longer; storage VMs wait for the
+    others, and these for them and what they serve."""
+    plain = [stop for stop in stops if not stop.serves]
+    served = [stop for stop in stops if stop.serves]
+    some = sum(2 * _way(stop) for stop in plain) / min(AT_ONCE, len(plain)) if plain else 0.0
+    return some + sum(2 * _way(stop) + PLUG_SECONDS * len(stop.serves) for stop in served)
 
 
 def _way(stop: facts.ForecastStop) -> float:

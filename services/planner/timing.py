@@ -44,7 +44,7 @@ def of(
     """The times of a plan on this pool."""
     if not turns:
         return Times()
-    terms = estimate.terms_of([turn.host for turn in turns], policy, allowed.max_away, allowed.empty_ahead)
+    terms = estimate.terms_of(turns, policy, allowed.max_away, allowed.empty_ahead)
     usual = estimate.of_forecast(snapshot, turns, policy, terms, Pace(history))
     most = estimate.of_forecast(snapshot, turns, policy, terms, Pace(history, upper=True))
     loads = tuple(_loads(snapshot, usual))

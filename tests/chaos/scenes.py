@@ -32,5 +32,8 @@ SCENES: Mapping[str, Scene] = {
     "GPUs": _stopped("gpu", {"chains": {"device": ["shutdown"]}}, "render", "cad"),
     "a deaf guest": _stopped("deaf-guest", {"strategies": {"deaf": "shutdown"}, "hard_shutdown": True}, "deaf"),
     "one host": _stopped("one-host", {"chains": {"one_host": ["suspend", "shutdown"]}}, "web", "db", "mail"),
+    "storage VMs": _stopped(
+        "storage-vm", {"chains": {"storage_vm": ["shutdown"]}}, "filer-alpha", "filer-beta", "web", "db"
+    ),
     "a disc in a drive": Scene("disc-in-drive", {"eject_discs": True}),
 }

@@ -151,3 +151,8 @@ def test_storage_that_lost_its_server_is_a_fault_whether_a_disk_on_it_was_in_use
         "At 120 s Depot lost its server filer while vm2 used it on h2.",
         "At 120 s Depot lost its server filer while it was attached to h2.",
     ]
+    attached = {**line, "state": "attached"}
+    assert judge.violations([*good(), {**line, "state": "detached"}, attached]) == []
+    assert judge.violations([*good(), attached, {**line, "state": "detached"}]) == [
+        "Depot is detached from h2 at the end."
+    ]

@@ -61,7 +61,7 @@ async def notes(pool: Simulated) -> dict[str, Any]:
 
 def lost(pool: Simulated) -> list[dict[str, Any]]:
     """The journal's lines of storage that lost its server while it was attached."""
-    return [line for line in pool.simulation.journal if line["kind"] == "storage"]
+    return [line for line in pool.simulation.journal if line["kind"] == "storage" and line["state"] == "lost"]
 
 
 def test_storage_goes_and_comes_back_and_its_server_in_between() -> None:

@@ -238,6 +238,15 @@ def test_two_storage_hosts_are_never_away_together() -> None:
     as_before(play)
 
 
+def test_the_plan_knows_that_such_a_turn_is_alone() -> None:
+    """It is played through as it will be, though two may be away."""
+    shown = forecasting.forecast(world(), SHUT.model_copy(update={"max_away": 2, "order": ("porthos",)}))
+    athos, porthos, aramis = shown.turns
+    enabled = [max(part.ends for part in turn.parts if part.kind == "check") for turn in (athos, porthos)]
+    assert porthos.begins >= enabled[0]
+    assert aramis.begins >= enabled[1]
+
+
 def test_nobody_goes_home_to_an_older_host_where_versions_do_not_differ() -> None:
     """Packages that XAPI does not compare: its users start again where they were."""
     found = world()
