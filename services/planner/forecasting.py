@@ -47,7 +47,8 @@ def forecast(
     chosen = selection.select(snapshot, policy)
     hosts = chosen.hosts
     served = storage_vms.read(snapshot)
-    stops = [*chosen.blockers, *((*blockers.of_pool(snapshot, hosts, policy), *served.faults) if hosts else ())]
+    stops = [*chosen.blockers, *(blockers.of_pool(snapshot, hosts, policy) if hosts else ())]
+    stops += storage_vms.faults_of(snapshot, hosts) if hosts else ()
     opinions: list[str] = []
     turns: list[facts.ForecastTurn] = []
     done: set[str] = set()

@@ -34,7 +34,7 @@ def in_start_order(stops: Sequence[strategies.Stop]) -> tuple[tuple[strategies.S
 def stop_act(stop: strategies.Stop, host: Named, policy: Policy, *, no_way_back: bool) -> acts.Stop:
     """The act that takes a VM down."""
     if stop.way == "suspend":
-        return acts.SuspendVM(stop.vm.named, host, stop.consent, stop.lift, no_way_back, stop.uses)
+        return acts.SuspendVM(stop.vm.named, host, stop.consent, stop.lift, no_way_back, stop.uses, stop.back_on)
     return acts.ShutdownVM(
         stop.vm.named,
         host,
@@ -45,6 +45,7 @@ def stop_act(stop: strategies.Stop, host: Named, policy: Policy, *, no_way_back:
         no_way_back,
         stop.serves,
         stop.uses,
+        stop.back_on,
     )
 
 

@@ -126,11 +126,12 @@ def steps_back(turn: Turn, first: int, enabled: str, policy: Policy) -> tuple[fa
     for act in stopped:
         if act not in served:
             storage = ((step, f"{sr.name} is there") for sr in act.uses for step in there.get(sr.uuid, ()))
-            add(stopping.start_act(act), _again(act), (enabled, f"{act.host.name} takes VMs again"), *storage)
+            start = stopping.start_act(act, on=act.back_on)
+            add(start, _again(start), (enabled, f"{turn.host.name if turn.host else ''} takes VMs again"), *storage)
     return tuple(steps)
 
 
-def _again(act: acts.Stop) -> str:
+def _again(act: acts.Stop | acts.Start) -> str:
     return f"{act.vm.name} runs again on {act.host.name}."
 
 

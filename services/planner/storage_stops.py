@@ -7,10 +7,10 @@ home in its own host's turn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from services.planner import blockers, placement, strategies, versions
+from services.planner import blockers, placement, stopping, strategies, versions
 from services.planner.placement.constraints import unreached
 from services.planner.storage_vms import Going
 from services.planner.strategies import Chosen, Consents, Stop
@@ -102,22 +102,23 @@ def _places(
     done: frozenset[str],
     policy: Policy,
 ) -> tuple[tuple[Stop, ...], tuple[facts.Blocker, ...]]:
-    """A host for each VM that cannot start where it is stopped, because that will be older than others by then; the
-    largest first, on the turn's own host if it has the room."""
+    """A host for each VM that cannot start where it is stopped, because that will be older than others by then: the
+    largest first, on the turn's own host if it has the room. And one for the case that the turn goes back, where its
+    host is older already."""
     rooms = dict(_rooms(snapshot, host, found, done))
+    back = {uuid: room for uuid, room in rooms.items() if uuid != host.uuid}
     placed: dict[str, Stop] = {}
     short: list[facts.Blocker] = []
     for stop in sorted(stops, key=lambda one: (-placement.comfortable(one.vm), one.vm.name)):
         home = snapshot.host(stop.vm.host or "") or host
-        if not stop.uses or home.uuid == host.uuid or not falls_behind(snapshot, host, home, done, policy):
-            continue
-        to = _place(snapshot, stop, rooms)
-        if to is None:
-            short.append(_nowhere(host, home, stop))
-            continue
-        rooms[to.uuid] -= placement.comfortable(stop.vm)
-        placed[stop.vm.uuid] = replace(stop, starts_on=to.named)
-    return tuple(placed.get(stop.vm.uuid, stop) for stop in stops), tuple(short)
+        if stop.uses and stopping.no_way_back(snapshot, home, done, policy):
+            stop = replace(stop, back_on=_taken(snapshot, stop, back))
+        if stop.uses and home.uuid != host.uuid and falls_behind(snapshot, host, home, done, policy):
+            to = _taken(snapshot, stop, rooms)
+            short += () if to else (_nowhere(host, home, stop),)
+            stop = replace(stop, starts_on=to)
+        placed[stop.vm.uuid] = stop
+    return tuple(placed[stop.vm.uuid] for stop in stops), tuple(short)
 
 
 def falls_behind(snapshot: PoolSnapshot, host: Host, home: Host, done: frozenset[str], policy: Policy) -> bool:
@@ -144,14 +145,16 @@ def _rooms(
         yield one.uuid, one.memory_total - one.memory_overhead - taken - coming.get(one.uuid, 0)
 
 
-def _place(snapshot: PoolSnapshot, stop: Stop, rooms: Mapping[str, int]) -> Host | None:
+def _taken(snapshot: PoolSnapshot, stop: Stop, rooms: dict[str, int]) -> Named | None:
+    """The first host that has the room and reaches what a VM needs, its room taken; None where none does."""
     needs = placement.comfortable(stop.vm)
     image = {strategies.suspend_sr(snapshot, host, stop.vm) for host in snapshot.hosts if host.uuid == stop.vm.host}
     for uuid, free in rooms.items():
         host = snapshot.host(uuid)
         reaches = host is not None and not unreached(snapshot, stop.vm, host)
         if host and reaches and free >= needs and (stop.way == "shutdown" or image <= {*host.attached}):
-            return host
+            rooms[uuid] -= needs
+            return host.named
     return None
 
 

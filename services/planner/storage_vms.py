@@ -86,7 +86,7 @@ def _service(snapshot: PoolSnapshot, declared: StorageVM, by: str) -> Service | 
             f"{vm.name}, which serves {sr.name!r} to this pool, is {vm.power_state}; start it, or take it out of what"
             " serves storage."
         )
-        return facts.Blocker(sentence=sentence, code="STORAGE_VM_DOWN", vm=vm.named)
+        return facts.Blocker(sentence=sentence, code="STORAGE_VM_DOWN", host=home.named if home else None, vm=vm.named)
     if home is not None and home != here and bound(snapshot, vm, here):
         sentence = (
             f"{where} says that {vm.name} lives on {home.name}, and it runs on {here.name}, which its disks bind it to;"
@@ -138,6 +138,12 @@ def _circle(first: Service, by_sr: Mapping[str, Service]) -> list[Service]:
                 seen.add(sr)
                 ways.append([*way, after])
     return []
+
+
+def faults_of(snapshot: PoolSnapshot, hosts: Sequence[Host]) -> Iterator[facts.Blocker]:
+    """What is wrong with what was declared, as far as it matters to hosts that have a turn."""
+    theirs = {host.uuid for host in hosts}
+    return (one for one in read(snapshot).faults if one.host is None or one.host.uuid in theirs)
 
 
 # --- who hangs on it --------------------------------------------------------------------------------------------------

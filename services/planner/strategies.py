@@ -28,7 +28,7 @@ class Stop:
     """A VM that is stopped for its host's turn: how, for which cause and in which words, who agreed (empty: that is
     asked for with the plan), and whether blocks of its shutdown may be lifted for it. A storage VM `serves` SRs; who
     `uses` one that goes away in this turn starts when it is there again, on `starts_on` if not where it was stopped,
-    which is `where`."""
+    which is `where`; and if the turn goes back, on `back_on`."""
 
     vm: VM
     way: Way
@@ -40,6 +40,7 @@ class Stop:
     uses: tuple[Named, ...] = ()
     starts_on: Named | None = None
     where: Named | None = None
+    back_on: Named | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ class Graph:
 
     def _down(self, stop: strategies.Stop, done: frozenset[str], needs: tuple[tuple[str, str], ...]) -> str:
         where = self._where(stop)
-        no_way_back = stopping.no_way_back(self.snapshot, where, done, self.policy)
+        no_way_back = not stop.back_on and stopping.no_way_back(self.snapshot, where, done, self.policy)
         act = stopping.stop_act(stop, where.named, self.policy, no_way_back=no_way_back)
         how = "suspended" if stop.way == "suspend" else "shut down"
         return self.add(act, f"{stop.vm.name} is {how} while {self.host.name} is away.", *needs)

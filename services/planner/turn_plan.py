@@ -72,7 +72,8 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
         found = _placed_home_aware(snapshot, here, known, standing, policy, going)
         kept = (*bound, *(blockers.of_short(snapshot, here, one) for one in found.short))
     chosen = storage_stops.choose(snapshot, here, going, kept, found, standing.done, policy, standing.consents)
-    stops = (*_in_the_way(snapshot, here, policy), *chosen.blockers, *_left_out(here, chosen))
+    unclear = (stop for stop in storage_vms.read(snapshot).faults if stop.vm and stop.vm.uuid in _on(snapshot, here))
+    stops = (*_in_the_way(snapshot, here, policy), *unclear, *chosen.blockers, *_left_out(here, chosen))
     stops = (*stops, *replication.published_since(snapshot, here, policy))
     if stops:
         return TurnPlan((), fresh, stops)
@@ -82,6 +83,10 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
     steps = discs.around_moves(steps, turn, snapshot, here)
     steps = replication.around_turn(steps, turn, snapshot, here, policy)
     return TurnPlan(gates.around_turn(steps, turn, here.named, policy), fresh, ())
+
+
+def _on(snapshot: PoolSnapshot, here: Host) -> frozenset[str]:
+    return frozenset(vm.uuid for vm in snapshot.resident(here.uuid))
 
 
 def _left_out(here: Host, chosen: strategies.Chosen) -> tuple[facts.Blocker, ...]:

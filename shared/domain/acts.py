@@ -121,7 +121,8 @@ class ShutdownVM:
     """Ask a guest to shut down before its host is rebooted; switched off hard after so many minutes only where policy
     says so (`hard`). `consent` is who agreed, `lift` whether blocks of its shutdown may be lifted for it; `no_way_back`
     when its home could not start it before it is updated, because other hosts are newer. A storage VM `serves` SRs,
-    which must be attached to no host by then; `uses` are SRs that must be attached again before it starts."""
+    which must be attached to no host by then; `uses` are SRs that must be attached again before it starts. Where the
+    turn goes back it is started on `back_on`, if its own host is older than others by then."""
 
     vm: Named
     host: Named
@@ -132,13 +133,14 @@ class ShutdownVM:
     no_way_back: bool = False
     serves: tuple[Named, ...] = ()
     uses: tuple[Named, ...] = ()
+    back_on: Named | None = None
     kind: Literal["shutdown_vm"] = "shutdown_vm"
 
 
 @dataclass(frozen=True, slots=True)
 class SuspendVM:
-    """Write a VM's memory to its suspend SR before its host is rebooted. `consent`, `lift`, `no_way_back` and `uses` as
-    of `ShutdownVM`."""
+    """Write a VM's memory to its suspend SR before its host is rebooted. `consent`, `lift`, `no_way_back`, `uses` and
+    `back_on` as of `ShutdownVM`."""
 
     vm: Named
     host: Named
@@ -146,6 +148,7 @@ class SuspendVM:
     lift: bool = False
     no_way_back: bool = False
     uses: tuple[Named, ...] = ()
+    back_on: Named | None = None
     kind: Literal["suspend_vm"] = "suspend_vm"
 
 

@@ -3,7 +3,8 @@ is the witness that no SR lost its server while a host had it attached or a VM u
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from shared.bus import wire
 from shared.domain import acts, commands, facts
 from tests.stories.house import House, tell
 
-STORAGE_VMS: Sequence[Mapping[str, str]] = (
-    {"vm": "filer-alpha", "sr": "Depot alpha", "host": "alpha"},
-    {"vm": "filer-beta", "sr": "Depot beta", "host": "beta"},
-)
-POLICY: Mapping[str, Any] = {"owner": "ops", "chains": {"storage_vm": ["shutdown"]}}
+RECIPE = Path(__file__).parents[2] / "docs" / "recipes" / "storage-vms.toml"
+LAB: Mapping[str, Any] = tomllib.loads(RECIPE.read_text(encoding="utf-8"))["pool"]["lab"]
+STORAGE_VMS, POLICY = LAB["storage_vm"], LAB["policy"]
+"""What people copy is what is tested."""
+
 STOPPED = frozenset({"filer-alpha", "filer-beta", "shop", "wiki", "db"})
 
 

@@ -276,7 +276,8 @@ async def _note(vm: Named, work: Work) -> dict[str, Any]:
 async def _write(act: acts.Stop, way: Way, lifted: Mapping[str, str], work: Work) -> None:
     at = (await _note(act.vm, work)).get("at") if lifted else None
     serves = [sr.uuid for sr in act.serves] if isinstance(act, acts.ShutdownVM) else []
-    text = noted.vm_text(work.place.run, act.vm, act.host, way, at or work.clock.now(), lifted, act.consent, serves)
+    home = act.back_on or act.host
+    text = noted.vm_text(work.place.run, act.vm, home, way, at or work.clock.now(), lifted, act.consent, serves)
     await work.pool.mark(noted.vm_key(act.vm), text)
 
 
