@@ -192,11 +192,11 @@ class _Stage:
     # --- what begins ----------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        """Everything that may begin now, until nothing more does."""
+        """Everything that may begin now, until nothing more does; ways home last, as `stepping` orders them."""
         going = True
         while going:
             going = self._begin_next()
-            for turn in [*self.open]:
+            for turn in sorted(self.open, key=lambda turn: turn.at == "home"):
                 going = self._go_on(turn) or going
 
     def _begin_next(self) -> bool:

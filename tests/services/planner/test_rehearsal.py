@@ -64,6 +64,15 @@ def test_vms_go_home_while_the_next_host_is_emptied() -> None:
     assert second.begins == home.begins < first.ends
 
 
+def test_a_vm_that_goes_home_takes_no_slot_from_one_that_is_waited_for() -> None:
+    """Both want into the first host, one at a time: a reboot waits for those that leave, so they go first, as a run's
+    steps do."""
+    first, second = rehearsal.play([leg(0, vms=4), leg(1, vms=2)], Terms(per_destination=1)).turns
+    emptied = max(moved.ends for moved in second.moves if not moved.home)
+    assert sum(moved.home and moved.begins < emptied for moved in first.moves) == 1
+    assert second.begins + 20 + 10 + 60 == emptied, "the first way home, begun before, takes ten seconds more"
+
+
 def test_a_host_is_empty_only_when_the_guests_of_others_have_left() -> None:
     """The second host took the first one's VMs, and they go home slowly."""
     played = rehearsal.play([leg(1, seconds=500.0), leg(0, vms=0, master=False)], Terms())
