@@ -87,6 +87,67 @@ def test_a_service_that_dies_again_and_again_leaves_no_vm_down(tmp_path: Path, s
     tell(story, tmp_path, world="one-host")
 
 
+def test_undo_brings_back_what_was_stopped_from_the_pool_alone(tmp_path: Path) -> None:
+    """Everything of Rota's is gone, and its bus: what was shut down is started, what was suspended is resumed."""
+
+    async def story(house: House) -> None:
+        policy = {"chains": {"one_host": ["suspend"]}, "strategies": {"web": "shutdown"}}
+        await house.order(commands.StartRun(pool="lab", policy=policy))
+        async with asyncio.timeout(3600):
+            while any(vm["state"] == "running" for vm in house.sim.state()["vms"].values()):
+                await asyncio.sleep(1)
+        states = {name: vm["state"] for name, vm in house.sim.state()["vms"].items()}
+        assert states == {"web": "halted", "db": "suspended", "mail": "suspended"}
+        for name in [*house.tasks]:
+            await house.dismiss(name)
+        await house.forget()
+
+        for service in ("planner", "executor", "watcher"):
+            house.employ(service)
+        await house.order(commands.UndoPool(pool="lab"), id="undo-1")
+        over = await house.until("run_ended")
+        assert isinstance(over, facts.RunEnded)
+        assert over.outcome == "succeeded", over
+        state = house.sim.state()
+        assert {(vm["state"], vm["host"]) for vm in state["vms"].values()} == {("running", "alpha")}
+        assert state["hosts"]["alpha"]["enabled"]
+        other_config = house.sim.site.pool_record["other_config"]
+        assert [key for key in other_config if key.startswith("rota:vm:")] == []
+
+    tell(story, tmp_path, world="one-host")
+
+
+FULL: Mapping[str, Any] = {
+    "name": "full",
+    "pool": {"name": "full"},
+    "hosts": [
+        {"name": "north", "master": True, "memory": "32 GiB", "boot": 60, "install": 30},
+        {"name": "south", "memory": "32 GiB", "boot": 60, "install": 30},
+    ],
+    "srs": [{"name": "Shared NFS", "type": "nfs", "size": "1 TiB", "default": True}],
+    "vms": [
+        {"name": "large", "host": "north", "memory": "20 GiB"},
+        {"name": "huge", "host": "south", "memory": "20 GiB"},
+        {"name": "appliance", "host": "south", "memory": "1 GiB", "tools": False},
+    ],
+}
+
+
+def test_no_room_and_no_tools_are_causes_of_their_own(tmp_path: Path) -> None:
+    """What finds no room is shut down; what has no tools is switched off, where policy lets it; all run again."""
+
+    async def story(house: House) -> None:
+        chains = {"memory": ["shutdown"], "no_tools": ["suspend", "shutdown"]}
+        over = await ended(house, {"chains": chains, "hard_shutdown": True, "owner": "ops"})
+        assert over.outcome == "succeeded", over
+        assert judge.violations(house.sim.journal, allowed("large", "huge", "appliance")) == []
+        (planned,) = (fact for fact in await house.journal() if isinstance(fact, facts.RunPlanned))
+        said = {stop.vm.name: stop.cause for turn in planned.forecast.turns for stop in turn.stops}
+        assert said == {"large": "memory", "huge": "memory", "appliance": "no_tools"}
+
+    tell(story, tmp_path, world=FULL)
+
+
 TWO: Mapping[str, Any] = {
     "name": "two",
     "pool": {"name": "two"},

@@ -232,6 +232,29 @@ def test_a_stop_that_the_approved_plan_did_not_have_is_asked_for_before_its_turn
     assert not any(isinstance(act, acts.Stop) for act in play.done)
 
 
+def test_a_vm_that_wants_its_host_left_out_and_came_after_the_plan_holds_the_run_for_a_word() -> None:
+    """The host is not touched; a person leaves it out, and the rest goes on."""
+    play = Play(world(), Policy()).start()
+    while "disable_host" not in play.kinds("athos"):
+        assert play.step()
+    late = pinned("late", "porthos", strategy="skip_host")
+    play.world = replace(play.world, vms=(*play.world.vms, late))
+    play.play()
+    assert play.run.hold
+    assert "porthos is to be left out for late, which came after the plan: skip the host, or move it" in (
+        play.run.hold.because
+    )
+    assert "disable_host" not in play.kinds("porthos")
+    (porthos,) = (one.named for one in play.world.hosts if one.name == "porthos")
+    play.order(commands.SkipHost(pool="lab", run=play.run.id, host=porthos.name), orders.Given("skip", "bob"))
+    play.order(commands.ResumeRun(pool="lab", run=play.run.id), orders.Given("resume", "bob"))
+    play.play()
+    assert play.run.outcome in ("succeeded", "succeeded_with_warnings"), play.sentences[-3:]
+    assert play.kinds().count("reboot_host") == 2
+    assert "reboot_host" not in play.kinds("porthos")
+    assert all(one.power_state == "running" for one in play.world.vms)
+
+
 def _until_asked(play: Play) -> facts.ApprovalAsked:
     while "approval_asked" not in play.names():
         assert play.step(), play.sentences[-3:]
