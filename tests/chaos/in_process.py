@@ -103,7 +103,8 @@ def tell_case(case: Case, *, loud: bool = False) -> Verdict:
         verdicts.append(await _told(house, case, structlog.stdlib.get_logger() if loud else silent()))
 
     with tempfile.TemporaryDirectory() as folder:
-        tell(story, Path(folder), world=SCENES[case.scene].world, staff=())
+        scene = SCENES[case.scene]
+        tell(story, Path(folder), world=scene.world, pool=scene.pool, staff=())
     return verdicts[0]
 
 
@@ -126,10 +127,10 @@ async def _told(house: House, case: Case, log: BoundLogger) -> Verdict:
     for service in SERVICES if case.scheduled else STAFF:
         for _ in range(case.replicas):
             frail.employ(service)
-    began, scene = house.clock.now(), SCENES[case.scene]
+    began, scene, before = house.clock.now(), SCENES[case.scene], _standing(house)
     canceller = asyncio.create_task(_cancel(house, case))
     try:
-        start = commands.StartRun(pool="lab", policy=scene.policy, consents=scene.consents)
+        start = commands.StartRun(pool="lab", policy=scene.policy)
         await house.order(_schedule(began) if case.scheduled else start)
         missing = await _until_told(house)
         took = house.clock.now() - began
@@ -138,12 +139,29 @@ async def _told(house: House, case: Case, log: BoundLogger) -> Verdict:
         cancelled = any(isinstance(fact, facts.RunCancelling) for fact in journal)
         wrong = [*missing, *frail.crashed, *_amiss(journal, cancelled)]
         wrong += [*harm.found(house.sim.journal, scene.promise, cancelled=cancelled), *_twice(house)]
+        wrong += [f"{what} was {value}." for what, value in before.items() if _standing(house)[what] != value]
     finally:
         canceller.cancel()
         await asyncio.gather(canceller, return_exceptions=True)
         await frail.close()
     steps = sum(isinstance(fact, facts.StepFact) for fact in journal)
     return Verdict(tuple(wrong), tuple(frail.calls), took, frail.struck, not missing, tuple(frail.apart), steps)
+
+
+def _standing(house: House) -> dict[str, object]:
+    """What a run puts back on a pool, whatever it did meanwhile: what is attached, blocked, in a drive and noted."""
+    site = house.sim.site
+    told: dict[str, object] = {}
+    for _, pbd in site.world.all("PBD"):
+        told[f"PBD of {site.name('SR', pbd['SR'])} on {site.name('host', pbd['host'])}"] = pbd["currently_attached"]
+    for _, vm in site.world.all("VM"):
+        told[f"Blocked operations of {vm['name_label']}"] = dict(vm["blocked_operations"])
+    for ref, drive in site.world.all("VBD"):
+        if drive["type"] == "CD":
+            told[f"Disc in drive {ref}"] = drive["VDI"]
+    config = site.pool_record["other_config"]
+    told["Notes on the pool"] = sorted(key for key in config if key.startswith("rota:") and "installed" not in key)
+    return told
 
 
 async def _cancel(house: House, case: Case) -> None:

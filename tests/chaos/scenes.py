@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from cli.judge import Promise
 
 SMALL = "small"
+RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A world of the simulator, the policy of the run on it, what its owner agreed to, and what may therefore be."""
+    """A world of the simulator, the policy of the run on it, what else rota.toml says of the pool, and what may
+    therefore be."""
 
     world: str
     policy: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    pool: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     promise: Promise = field(default_factory=Promise)
-    consents: tuple[str, ...] = ()
 
 
-def _stopped(world: str, policy: Mapping[str, Any], *may_stop: str) -> Scene:
-    return Scene(world, {**policy, "owner": "ops"}, Promise(may_stop=frozenset(may_stop)))
+def _recipe(name: str, *may_stop: str) -> Scene:
+    """What people copy from docs/recipes, for the world that it names."""
+    text = (RECIPES / f"{name}.toml").read_text(encoding="utf-8")
+    world = text.splitlines()[0].rpartition("World: ")[2]
+    pool = tomllib.loads(text)["pool"]["lab"]
+    policy = pool.pop("policy", {})
+    return Scene(world, policy, pool, Promise(may_stop=frozenset(may_stop)))
 
 
 SCENES: Mapping[str, Scene] = {
     SMALL: Scene(SMALL),
-    "a local disk": _stopped("local-disk", {"chains": {"local_disk": ["shutdown"]}}, "scratch"),
-    "GPUs": _stopped("gpu", {"chains": {"device": ["shutdown"]}}, "render", "cad"),
-    "a deaf guest": _stopped("deaf-guest", {"strategies": {"deaf": "shutdown"}, "hard_shutdown": True}, "deaf"),
-    "one host": _stopped("one-host", {"chains": {"one_host": ["suspend", "shutdown"]}}, "web", "db", "mail"),
-    "storage VMs": _stopped(
-        "storage-vm", {"chains": {"storage_vm": ["shutdown"]}}, "filer-alpha", "filer-beta", "web", "db"
-    ),
-    "a disc in a drive": Scene("disc-in-drive", {"eject_discs": True}),
+    "a local disk": _recipe("local-disks", "scratch"),
+    "devices": _recipe("devices", "render", "cad"),
+    "a deaf guest": _recipe("deaf-guest", "deaf"),
+    "one host": _recipe("one-host", "web", "db", "mail"),
+    "a disc in a drive": _recipe("discs"),
+    "storage VMs": _recipe("storage-vms", "filer-alpha", "filer-beta", "shop", "wiki", "db"),
+    "XOSTOR": _recipe("xostor"),
 }
