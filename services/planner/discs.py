@@ -84,11 +84,15 @@ def put_back(back: Steps, turn: Turn, first: int, enabled: str) -> Steps:
             continue
         act = step.act
         home = next((one for one in back if _moves_home(one, act.vm)), None)
+        plugs = (one for one in back if isinstance(one.act, acts.PlugPBD))
         added.append(
             facts.StepPlanned(
                 step=step_id(turn.id, number),
                 act=acts.InsertMedia(act.vm, act.disc, act.drive, act.host),
-                needs=(facts.Need(step=home.step if home else enabled, because=f"{act.vm.name} is home again"),),
+                needs=(
+                    facts.Need(step=home.step if home else enabled, because=f"{act.vm.name} is home again"),
+                    *(facts.Need(step=one.step, because=f"{act.disc.name} may lie there") for one in plugs),
+                ),
                 why=f"The disc {act.disc.name!r} is put back into the drive of {act.vm.name}.",
                 if_it_fails="warn",
             )

@@ -18,7 +18,7 @@ DONE_AGAIN = frozenset({"disable_host", "evacuate_rest", "read_host"})
 """What is done once more when a reboot's fence finds that its host is not empty."""
 
 
-TAKES_DOWN = frozenset({"shutdown_vm", "suspend_vm", "check_unused", "unplug_pbd"})
+TAKES_DOWN = frozenset({"shutdown_vm", "suspend_vm", "check_unused", "unplug_pbd", "eject_media"})
 """What takes something down: of a turn that goes back it need not come to be."""
 
 

@@ -16,6 +16,7 @@ from services.planner import (
     selection,
     squeezing,
     stopping,
+    storage_discs,
     storage_stops,
     storage_vms,
     strategies,
@@ -64,7 +65,7 @@ def forecast(
         coming = tuple(one.uuid for one in chosen.hosts[number:])
         found = _placed(world, host, policy, bound, frozenset(done), coming)
         kept = (*bound, *(blockers.of_short(world.snapshot, host, one) for one in found.short))
-        if going := storage_vms.going_away(world.snapshot, host, kept):
+        if going := storage_vms.going_away(world.snapshot, host, kept, policy):
             bound = storage_vms.in_the_way(world.snapshot, host, going, bound)
             found = _placed(world, host, policy, bound, frozenset(done), coming, going)
             kept = (*bound, *(blockers.of_short(world.snapshot, host, one) for one in found.short))
@@ -78,6 +79,7 @@ def forecast(
         opinions += concerns.second_opinion(snapshot, host, [move.vm for move in found.moves])
         moving += [move.vm for move in (*found.rooms, *found.moves)]
         opinions += discs.notes(snapshot, host, found.moves)
+        opinions += storage_discs.notes(snapshot, host, going)
         opinions += squeezing.told(world.snapshot, host, found) if policy.squeeze else ()
         turns.append(_forecast_turn(turn, host, master, found, policy, decided.stops))
         done.add(host.uuid)

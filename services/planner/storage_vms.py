@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from services.planner import blockers
 from shared.domain import facts
-from shared.domain.model import SR, VM, Host, PoolSnapshot, StorageVM
+from shared.domain.model import SR, VM, Disc, Host, PoolSnapshot, StorageVM
+from shared.domain.policy import Policy
 
 TAG = "rota:serves:"
 """What the tag of a VM begins with that serves the SR whose name or uuid follows."""
@@ -197,10 +198,12 @@ def _listed(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Going:
-    """What a host's turn takes away: the services of VMs that cannot leave it, and who uses them."""
+    """What a host's turn takes away: the services of VMs that cannot leave it, who uses them, and discs that need only
+    be taken out of the drives of others."""
 
     services: tuple[Service, ...] = ()
     users: tuple[VM, ...] = ()
+    discs: tuple[tuple[VM, Disc], ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.services)
@@ -214,12 +217,22 @@ class Going:
 NOTHING = Going()
 
 
-def going_away(snapshot: PoolSnapshot, host: Host, kept: Sequence[facts.Blocker]) -> Going:
+def going_away(snapshot: PoolSnapshot, host: Host, kept: Sequence[facts.Blocker], policy: Policy) -> Going:
     """What goes away with a host; `kept` are the VMs that something keeps on it. A storage VM that can simply move does
-    so, and serves on."""
+    so, and serves on. Who has but a disc there is no user where policy lets discs be taken out."""
     stay = {stop.vm.uuid for stop in kept if stop.vm}
     services = tuple(one for one in read(snapshot).services if one.vm.host == host.uuid and one.vm.uuid in stay)
-    return Going(services, users(snapshot, services)) if services else NOTHING
+    if not services:
+        return NOTHING
+    srs = {service.sr.uuid for service in services}
+    found, discs = list[VM](), list[tuple[VM, Disc]]()
+    for vm in users(snapshot, services):
+        there = [disc for disc in vm.discs if disc.sr in srs]
+        if there and policy.eject_discs and policy.mode == "home" and not any(disk.sr in srs for disk in vm.disks):
+            discs += [(vm, disc) for disc in there]
+        else:
+            found.append(vm)
+    return Going(services, tuple(found), tuple(discs))
 
 
 def in_the_way(
@@ -238,6 +251,8 @@ def _of_user(snapshot: PoolSnapshot, host: Host, going: Going, vm: VM) -> facts.
         sentence = f"VM {vm.name} on {where.name} is {vm.power_state}; unpause it or stop it."
         return facts.Blocker(sentence=sentence, code="VM_BAD_POWER_STATE", host=where.named, vm=vm.named)
     serves = [one for one in read(snapshot).services if one.vm.uuid == vm.uuid]
+    only_disc = vm.discs and not any(disk.sr == service.sr.uuid for disk in vm.disks)
+    cure = f"eject it (xe vm-cd-eject uuid={vm.uuid}; eject_discs = true)" if only_disc else "move its disks"
     lies = [(one.name, one.sr) for one in vm.disks] + [(one.name, one.sr) for one in vm.discs]
     what = next((repr(name) for name, sr in lies if sr == service.sr.uuid), "a disk")
     begin = (
@@ -250,9 +265,7 @@ def _of_user(snapshot: PoolSnapshot, host: Host, going: Going, vm: VM) -> facts.
             " its disks to other storage."
         )
         return facts.Blocker(sentence=sentence, code="STORAGE_VM_CHAIN", host=host.named, vm=vm.named)
-    sentence = (
-        f"{begin}: let it be suspended or shut down meanwhile (strategies, or the chain storage_vm), or move its disks."
-    )
+    sentence = f"{begin}: let it be suspended or shut down meanwhile (strategies, or the chain storage_vm), or {cure}."
     return blockers.with_ground(
         snapshot, vm, facts.Blocker(sentence=sentence, code="STORAGE_VM", host=where.named, vm=vm.named)
     )

@@ -12,6 +12,7 @@ from services.planner import (
     placement,
     replication,
     selection,
+    storage_discs,
     storage_stops,
     storage_vms,
     strategies,
@@ -67,7 +68,7 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
     found = _placed_home_aware(snapshot, here, known, standing, policy)
     bound = tuple(blockers.of_vms(snapshot, here))
     kept = (*bound, *(blockers.of_short(snapshot, here, one) for one in found.short))
-    if going := storage_vms.going_away(snapshot, here, kept):
+    if going := storage_vms.going_away(snapshot, here, kept, policy):
         bound = storage_vms.in_the_way(snapshot, here, going, bound)
         found = _placed_home_aware(snapshot, here, known, standing, policy, going)
         kept = (*bound, *(blockers.of_short(snapshot, here, one) for one in found.short))
@@ -81,6 +82,7 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
     back = parked(snapshot, here, standing) if policy.mode == "home" else ()
     steps = graph.steps(found, chosen.stops, standing.done, back, standing.coming)
     steps = discs.around_moves(steps, turn, snapshot, here)
+    steps = storage_discs.around_storage(steps, turn, snapshot, here, going)
     steps = replication.around_turn(steps, turn, snapshot, here, policy)
     return TurnPlan(gates.around_turn(steps, turn, here.named, policy), fresh, ())
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 from services.planner import advance, orders
 from shared.domain import acts, commands, facts, messages
 from shared.domain.book import Book, fold
-from shared.domain.model import HA, SR, VM, Host, Package, PoolSettings, PoolSnapshot, Versions
+from shared.domain.model import HA, SR, VM, Disc, Host, Package, PoolSettings, PoolSnapshot, Versions
 from shared.domain.names import Named
 from shared.domain.policy import Policy
 from shared.domain.run import Run
@@ -100,6 +100,7 @@ class Play:
     after_write: Callable[[Play], None] | None = None
     windows: Mapping[str, Window] = field(default_factory=dict)
     gates: tuple[str, ...] = ()
+    taken_out: Mapping[str, Disc] = field(default_factory=dict)
 
     @property
     def run(self) -> Run:
@@ -233,6 +234,35 @@ class Play:
         assert not self._users(act.sr), f"{act.sr.name} is still used by {self._users(act.sr)}"
         others = [one.name for one in self.world.resident(act.host.uuid) if one.uuid != act.vm.uuid]
         assert not others, f"{', '.join(others)} is still on {act.host.name}"
+
+    def _eject(self, command: commands.DoStep) -> None:
+        act = command.act
+        assert isinstance(act, acts.EjectMedia)
+        found = next(one for one in self.world.vms if one.uuid == act.vm.uuid)
+        disc = next((one for one in found.discs if one.drive == act.drive), None)
+        if disc is not None:
+            self.taken_out = {**self.taken_out, act.drive: disc}
+            self._with_discs(found, tuple(one for one in found.discs if one != disc), disc)
+
+    def _insert(self, command: commands.DoStep) -> None:
+        act = command.act
+        assert isinstance(act, acts.InsertMedia)
+        found = next(one for one in self.world.vms if one.uuid == act.vm.uuid)
+        disc = self.taken_out.get(act.drive)
+        if disc is None:
+            return
+        here = self.world.host(found.host or "")
+        assert here is not None
+        assert disc.sr in here.attached, f"{disc.name} was put back on {here.name}, which does not reach it"
+        self.taken_out = {drive: one for drive, one in self.taken_out.items() if drive != act.drive}
+        self._with_discs(found, (*found.discs, disc), disc)
+
+    def _with_discs(self, found: VM, discs: tuple[Disc, ...], disc: Disc) -> None:
+        srs = tuple(sr for sr in found.srs if sr != disc.sr) + ((disc.sr,) if disc in discs else ())
+        changed = replace(found, discs=discs, srs=srs)
+        self.world = replace(
+            self.world, vms=tuple(changed if one.uuid == found.uuid else one for one in self.world.vms)
+        )
 
     def _users(self, sr: Named) -> list[str]:
         return [one.name for one in self.world.vms if one.host and sr.uuid in one.srs]
@@ -375,6 +405,8 @@ class Play:
     _DOES: ClassVar[Mapping[str, Callable[[Play, commands.DoStep], acts.Result | None]]] = {
         "survey": _survey,
         "migrate_vm": _migrate,
+        "eject_media": _eject,
+        "insert_media": _insert,
         "check_unused": _unused,
         "unplug_pbd": _unplug,
         "plug_pbd": _plug,

@@ -11,7 +11,7 @@ import pytest
 
 from services.planner import claims, forecasting, orders, storage_vms
 from shared.domain import acts, commands, facts
-from shared.domain.model import SR, VM, Disk, PoolSnapshot, StorageVM
+from shared.domain.model import SR, VM, Disc, Disk, PoolSnapshot, StorageVM
 from shared.domain.names import Named
 from shared.domain.policy import Policy
 from tests.services.planner.play import GIB, Play, failed, host, pool, vm
@@ -295,6 +295,44 @@ def test_a_cancel_at_any_moment_gives_everything_back(now: bool) -> None:
         assert all(one.host == over.homes[one.uuid].host.uuid for one in bound), said
         assert play.book.owed == {}, said
     assert away > 40
+
+
+def reader(name: str, where: str) -> VM:
+    """A VM with no more than a disc on Depot a."""
+    disc = Disc("disc", "setup.iso", "sr-a", f"drive-{name}")
+    return vm(name, where, srs=("sr-nfs", "sr-a"), disks=(disk("sr-nfs"),), discs=(disc,))
+
+
+def test_a_disc_is_taken_out_where_policy_lets_it_and_put_back_when_its_storage_is_there() -> None:
+    """Its VM runs on, on the host in its turn or elsewhere; without leave it is told how to eject it."""
+    found = world(reader("setup-1", "athos"), reader("setup-2", "aramis"))
+    refused = [stop.sentence for stop in forecasting.forecast(found, Policy()).blockers]
+    assert any("eject it (xe vm-cd-eject uuid=vm-setup-2; eject_discs = true)" in one for one in refused)
+    policy = SHUT.model_copy(update={"eject_discs": True})
+    shown = forecasting.forecast(found, policy)
+    assert "setup-2" not in {name for name, _, _, _ in stops(shown)}
+    assert any("'setup.iso' is taken out of the drive of setup-2" in note for note in shown.notes)
+    play = Play(found, policy).start().play()
+    assert play.run.outcome == "succeeded", play.run.sentence
+    assert {one.name for one in play.world.vms if one.discs} == {"setup-1", "setup-2"}
+    kinds = play.kinds()
+    assert (
+        kinds.index("eject_media") < kinds.index("unplug_pbd") < kinds.index("plug_pbd") < kinds.index("insert_media")
+    )
+
+
+@pytest.mark.parametrize("act", [acts.EjectMedia, acts.UnplugPBD, acts.PlugPBD])
+def test_a_cancel_while_a_disc_is_out_puts_it_back(act: type[Any]) -> None:
+    """When its storage is there again."""
+    found = world(reader("setup-1", "athos"), reader("setup-2", "aramis"))
+    play = Play(found, SHUT.model_copy(update={"eject_discs": True})).start()
+    while not any(isinstance(one, act) for one in play.done):
+        assert play.step()
+    play.cancel(now=True)
+    play.play()
+    assert play.run.outcome == "cancelled"
+    assert {one.name for one in play.world.vms if one.discs} == {"setup-1", "setup-2"}
+    assert all("sr-a" in one.attached for one in play.world.hosts)
 
 
 # --- bad luck ---------------------------------------------------------------------------------------------------------
