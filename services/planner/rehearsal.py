@@ -30,7 +30,8 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A turn as far as it is still to be done: what is over takes no seconds and has no moves. `boot` is from the
+    """A turn as far as it is still to be done: what is over takes no seconds and has no moves. `down` is what stopping
+    VMs takes once all that can move has moved, `up` what starting them takes beside the ways home. `boot` is from the
     reboot's order until the host is back; the first `canaries` of `home` go first and are watched for `soak` seconds.
     Without a boot its VMs stay. `begun` and `back` (enabled again) say how far it is."""
 
@@ -41,6 +42,8 @@ class Leg:
     away: tuple[Move, ...] = ()
     install: float = 0.0
     boot: float = 0.0
+    down: float = 0.0
+    up: float = 0.0
     check: float = 0.0
     soak: float = 0.0
     canaries: int = 0
@@ -135,6 +138,8 @@ class _Turn:
         self.flying = 0
         self.unwatched = bool(leg.soak and leg.canaries and leg.home)
         self.watching = False
+        self.falling: bool | None = None if leg.down else False
+        self.rising = False
         self.back = leg.back
         self.parts: list[Part] = []
         self.moves: list[Moved] = []
@@ -256,13 +261,24 @@ class _Stage:
         began = self._fly(turn, home=False)
         if turn.waiting or turn.flying or (turn.leg.boot and self.guests[turn.leg.host]):
             return began
+        if turn.falling is None:
+            turn.falling = True
+            self._later(turn.leg.down, lambda: self._fallen(turn))
+        if turn.falling:
+            return began
         self._part(turn, "empty")
         self._to(turn, "install" if turn.leg.install else "reboot")
         return True
 
+    def _fallen(self, turn: _Turn) -> None:
+        turn.falling = False
+
+    def _risen(self, turn: _Turn) -> None:
+        turn.rising = False
+
     def _returns(self, turn: _Turn) -> bool:
         began = self._fly(turn, home=True)
-        if turn.flying or turn.waiting or turn.watching:
+        if turn.flying or turn.waiting or turn.watching or (turn.rising and not turn.unwatched):
             return began
         if turn.unwatched:
             turn.watching = True
@@ -384,6 +400,9 @@ class _Stage:
         turn.back = True
         self.closed.discard(turn.leg.host)
         turn.at, turn.since = "home", self.now
+        if turn.leg.up:
+            turn.rising = True
+            self._later(turn.leg.up, lambda: self._risen(turn))
         first = turn.leg.canaries if turn.unwatched else len(turn.leg.home)
         turn.waiting, turn.later = [*turn.leg.home[:first]], [*turn.leg.home[first:]]
 

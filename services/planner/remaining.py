@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from services.planner import estimate, pacing, stepping
+from services.planner import estimate, pacing, stepping, stopping
 from services.planner.estimate import Pace
 from services.planner.rehearsal import Leg, Move, Terms, play
 from shared.domain import acts
@@ -77,6 +77,7 @@ def _coming(run: Run, pace: Pace) -> Iterator[Leg]:
 def _open(run: Run, pace: Pace, now: float) -> Iterator[Leg]:
     known = {turn.turn: turn for turn in run.forecast.turns} if run.forecast else {}
     sizes = {move.vm.uuid: move.memory for turn in known.values() for move in turn.moves}
+    sizes |= {stop.vm.uuid: stop.memory for turn in known.values() for stop in turn.stops}
     for turn in run.turns.values():
         if turn.host is None:
             continue
@@ -104,6 +105,8 @@ def _leg(turn: Turn, host: str, sizes: Mapping[str, int], pace: Pace, now: float
         away=tuple(_move(step, sizes, pace, now) for step in moves if _leaves(step)),
         install=sum(_rest(step, pace.install(host), now) for step in turn.of_kind("install_updates")),
         boot=_boot(turn, pace.boot(host), now),
+        down=_switching(turn, {"shutdown_vm": "shutdown", "suspend_vm": "suspend"}, sizes, now),
+        up=_switching(turn, {"start_vm": "shutdown", "resume_vm": "suspend"}, sizes, now),
         check=checks + (0.0 if watched else soak),
         soak=soak if watched else 0.0,
         canaries=watched,
@@ -136,6 +139,16 @@ def _boot(turn: Turn, usual: float, now: float) -> float:
     if not waits:
         return 0.0
     return max(usual * AT_LEAST, usual - (now - reboots[-1].ordered_at)) if reboots else usual
+
+
+def _switching(turn: Turn, kinds: Mapping[str, str], sizes: Mapping[str, int], now: float) -> float:
+    """What stopping VMs, or starting them, has yet to take; the strategy of each kind of step."""
+    each = []
+    for kind, strategy in kinds.items():
+        for step in turn.of_kind(kind):
+            size = sizes.get(step.act.vm.uuid, UNKNOWN_MEMORY) if isinstance(step.act, (acts.Stop, acts.Start)) else 0
+            each.append((strategy, _rest(step, stopping.seconds(strategy, size), now)))
+    return stopping.together(each)
 
 
 def _rest(step: Step, usual: float, now: float) -> float:

@@ -81,24 +81,34 @@ def told(stop: strategies.Stop, host: Named) -> facts.ForecastStop:
     )
 
 
-def seconds(stops: Sequence[facts.ForecastStop]) -> float:
-    """Seconds by which stopping and starting VMs, a few at a time, makes a turn longer; storage VMs wait for the
-    others, and these for them and what they serve."""
-    plain = [stop for stop in stops if not stop.serves]
-    served = [stop for stop in stops if stop.serves]
-    some = sum(2 * _way(stop) for stop in plain) / min(AT_ONCE, len(plain)) if plain else 0.0
-    return some + sum(2 * _way(stop) + PLUG_SECONDS * len(stop.serves) for stop in served)
+def one_way(stops: Sequence[facts.ForecastStop]) -> float:
+    """Seconds that it takes to stop VMs, or to start them again; storage VMs wait for the others, and these for them
+    and what they serve, which is attached or detached meanwhile."""
+    plain = [(stop.strategy, seconds(stop.strategy, stop.memory)) for stop in stops if not stop.serves]
+    served = (stop for stop in stops if stop.serves)
+    return together(plain) + sum(
+        seconds(stop.strategy, stop.memory) + PLUG_SECONDS * len(stop.serves) / 2 for stop in served
+    )
 
 
-def _way(stop: facts.ForecastStop) -> float:
-    """Seconds that one VM takes to stop, or to start."""
-    return stop.memory / DISK_BYTES_PER_SECOND if stop.strategy == "suspend" else GUEST_SECONDS
+def seconds(strategy: str, memory: int) -> float:
+    """Seconds that one VM with so many bytes takes to stop, or to start."""
+    return memory / DISK_BYTES_PER_SECOND if strategy == "suspend" else GUEST_SECONDS
+
+
+def together(each: Sequence[tuple[str, float]]) -> float:
+    """Seconds that VMs take together, of which each is known by its strategy: memory goes through one disk, while of
+    guests that shut down or start a few are at it at once."""
+    guests = [one for strategy, one in each if strategy != "suspend"]
+    disk = sum(one for strategy, one in each if strategy == "suspend")
+    return disk + (max(max(guests), sum(guests) / AT_ONCE) if guests else 0.0)
 
 
 def timed(stops: Sequence[facts.ForecastStop], parts: Sequence[facts.ForecastPart]) -> tuple[facts.ForecastStop, ...]:
     """The stops of a turn with how long each VM is down: at most from the first stop to the last start."""
     away = [part for part in parts if part.kind in ("install", "reboot", "check")]
     down = max((part.ends for part in away), default=0.0) - min((part.begins for part in away), default=0.0)
+    down += 2 * one_way(stops)
     return tuple(stop.model_copy(update={"seconds": round(down, 1)}) for stop in stops)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.planner import fitting, forecasting, remaining
+from services.planner import fitting, forecasting, remaining, stopping
 from shared.domain import commands, facts
 from shared.domain import history as histories
 from shared.domain.history import History
@@ -101,6 +101,35 @@ def test_the_time_without_high_availability_is_told() -> None:
     assert 0 < forecast().ha_off <= forecast().seconds
     without = forecasting.forecast(pool(settings=PoolSettings()), Policy())
     assert (without.ha_off, without.ha_off_upper) == (0.0, 0.0)
+
+
+def test_vms_that_are_stopped_take_their_time_and_memory_goes_through_one_disk() -> None:
+    """Guests shut down a few at once; suspended memory is written and read one after the other."""
+    shut = [
+        facts.ForecastStop(vm=vm(str(n), "a").named, strategy="shutdown", cause="device", because="") for n in "abc"
+    ]
+    kept = [one.model_copy(update={"strategy": "suspend", "memory": 20 * GIB}) for one in shut]
+    assert stopping.one_way([]) == 0
+    assert stopping.one_way(shut[:1]) == stopping.one_way(shut) == 60
+    assert stopping.one_way([*shut, *shut]) == 120
+    assert stopping.one_way(kept) == pytest.approx(3 * 20 * 1024 / 200)
+    down = stopping.timed(shut, (facts.ForecastPart(kind="reboot", begins=100, ends=500),))
+    assert [one.seconds for one in down] == [520.0] * 3
+
+
+def test_what_is_left_counts_the_stops_and_starts_that_are_still_to_come() -> None:
+    """A run that has a VM to start again takes longer than one that has none."""
+    bound = vm("bound", "athos", devices=("pci",))
+    left = {}
+    for vms in ((), (bound,)):
+        play = Play(pool(vms=(vm("web", "athos"), *vms)), Policy(chains={"device": ("shutdown",)}, soak_minutes=0))
+        play.start()
+        while "reboot_host" not in play.kinds():
+            assert play.step()
+        told = remaining.of(play.run, History(), play.now)
+        assert told is not None
+        left[len(vms)] = told.turns["t01"]
+    assert left[1] > left[0] + 30, "it starts for 60 s, and web goes home for 17 s beside it"
 
 
 def test_two_at_once_are_sooner_done() -> None:

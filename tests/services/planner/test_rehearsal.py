@@ -42,6 +42,32 @@ def most_at_once(spans: list[tuple[float, float]]) -> int:
     return max((sum(begin <= at < end for begin, end in spans) for at, _ in spans), default=0)
 
 
+def test_vms_are_stopped_after_the_moves_and_started_beside_the_ways_home() -> None:
+    """The host is rebooted when they are down; the turn is over when all are up again, and home."""
+    played = rehearsal.play([leg(0, down=60.0, up=120.0)], Terms(), begins=10.0)
+    assert played.ends == 10 + 20 + 30 + 60 + 300 + 400 + 10 + 120
+    assert rehearsal.play([leg(0, down=60.0, up=10.0)], Terms()).ends == 20 + 30 + 60 + 300 + 400 + 10 + 30
+    assert rehearsal.play([leg(0, vms=0, down=60.0, up=10.0)], Terms()).ends == 20 + 60 + 300 + 400 + 10 + 10
+
+
+def test_the_next_host_begins_while_vms_are_started() -> None:
+    """As soon as the one before takes VMs again."""
+    first, second = rehearsal.play([leg(0, up=500.0), leg(1)], Terms()).turns
+    enabled = next(part.ends for part in first.parts if part.kind == "check")
+    assert (second.begins, first.ends) == (enabled, enabled + 500)
+
+
+def test_ways_home_yield_to_a_host_that_is_emptied() -> None:
+    """Where both want the one slot of a host, who leaves it for good of the run goes first."""
+    guests = tuple(Move(f"a{n}", "a", "b", GIB, 30.0) for n in range(4))
+    home = tuple(Move(move.vm, "b", "a", GIB, 30.0) for move in guests)
+    first = leg(0, away=guests, home=home)
+    played = rehearsal.play([first, leg(1, vms=1)], Terms(per_source=1))
+    leaves = next(move.begins for move in played.turns[1].moves if not move.home)
+    ways = sorted(move.begins for move in played.turns[0].moves if move.home)
+    assert ways[0] < leaves < ways[1]
+
+
 def test_one_turn_is_the_sum_of_its_parts() -> None:
     """Two VMs leave at once and come back at once."""
     played = rehearsal.play([leg(0)], Terms(), begins=10.0)
