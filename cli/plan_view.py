@@ -33,7 +33,7 @@ def forecast(plan: facts.Forecast, now: float) -> RenderableType:
     parts: list[RenderableType] = [Text(plain(plan.sentence), style="bold")]
     if plan.turns:
         parts += [_turns(plan), *timeline(plan, now), *(Text(line) for line in told(plan, now))]
-    parts += [Text(line) for line in stopped(plan)]
+    parts += [Text(line) for line in (*stopped(plan), *along(plan))]
     if plan.left_alone:
         parts.append(Text("Left alone: " + ", ".join(plain(host) for host in plan.left_alone) + "."))
     parts += [Text("In the way: " + plain(one.sentence), style="red") for one in plan.blockers]
@@ -79,6 +79,24 @@ def _elsewhere(stop: facts.ForecastStop) -> str:
     if stop.starts_on is None:
         return ""
     return f", then started on {plain(stop.starts_on)} until its own host is updated"
+
+
+def along(plan: facts.Forecast) -> list[str]:
+    """The VMs that take their disks along: where, how much is copied and for how long, and why."""
+    return [
+        f"With its disks: {plain(move.vm)} goes to {plain(move.to)} and back, {_copied(move)} each way, and runs on"
+        f" meanwhile. Why ({move.cause.replace('_', ' ')}): {plain(move.because)}"
+        for turn in plan.turns
+        for move in turn.moves
+        if move.disks
+    ]
+
+
+def _copied(move: facts.ForecastMove) -> str:
+    """How much goes where, and in which time."""
+    srs = " and ".join(dict.fromkeys(plain(disk.to) for disk in move.disks))
+    took = f" in about {span_words(move.times[1] - move.times[0])}" if len(move.times) > 1 else ""
+    return f"{size_words(sum(disk.size for disk in move.disks))} to {srs}{took}"
 
 
 def told(plan: facts.Forecast, now: float) -> list[str]:

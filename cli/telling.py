@@ -226,7 +226,7 @@ _ACTS: Mapping[type[object], Callable[[Any], str]] = MappingProxyType(
             f"leave a message on the pool: {a.text}" if a.text else "leave a message on the pool"
         ),
         acts.DisableHost: lambda a: f"disable {a.host}",
-        acts.MigrateVM: lambda a: f"move {a.vm} from {a.away_from} to {a.to}",
+        acts.MigrateVM: lambda a: f"move {a.vm} from {a.away_from} to {a.to}{' with its disks' if a.disks else ''}",
         acts.ShutdownVM: lambda a: f"shut down {a.vm} on {a.host}",
         acts.SuspendVM: lambda a: f"suspend {a.vm} on {a.host}",
         acts.StartVM: lambda a: f"start {a.vm} on {a.host} again",

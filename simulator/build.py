@@ -234,9 +234,11 @@ def build_sr(site: Site, spec: SrSpec) -> None:
         content_type="iso" if spec.type == "iso" else "user",
         clustered=spec.type == "gfs2",
         is_tools_sr=spec.tools,
+        tags=list(spec.tags),
         other_config={},
         sm_config={},
     )
+    build_driver(site, spec.type)
     places = [site.named(spec.host)] if spec.host else list(site.machines.values())
     for machine in places:
         world.add(
@@ -263,6 +265,21 @@ def build_sr(site: Site, spec: SrSpec) -> None:
             location=iso,
             is_tools_iso=spec.tools,
         )
+
+
+def build_driver(site: Site, type_: str) -> None:
+    """The driver of a type of SR, with what it can do; a type that no SR of the world lets migrate cannot mirror."""
+    if site.world.find("SM", type_):
+        return
+    features = {"SR_PROBE": 1, "SR_UPDATE": 1, "VDI_CREATE": 1, "VDI_ATTACH": 1}
+    if type_ not in ("iso", "udev"):
+        features |= {"VDI_SNAPSHOT": 1, "VDI_CLONE": 1, "VDI_RESIZE": 1}
+        alike = [one.migrates for one in site.spec.srs if one.type == type_]
+        if any(alike) or not alike:
+            features["VDI_MIRROR"] = 1
+    site.world.add(
+        "SM", type_, name_label=type_, type=type_, features=features, capabilities=sorted(features), vendor="simulated"
+    )
 
 
 def device_config(spec: SrSpec) -> dict[str, str]:

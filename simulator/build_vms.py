@@ -180,14 +180,34 @@ def build_disk(site: Site, owner: str, disk: DiskSpec, number: int) -> str:
         location=world.name_uuid("VDI", f"{owner}/{number}"),
     )
     if sr and sr != NULL:
-        record = world.record("SR", sr)
-        world.change(
-            "SR",
-            sr,
-            physical_utilisation=record["physical_utilisation"] + used,
-            virtual_allocation=record["virtual_allocation"] + disk.size,
+        take(site, sr, used, disk.size)
+    for count in range(disk.snapshots):
+        world.add(
+            "VDI",
+            f"{owner}/{number}/snapshot {count}",
+            **{key: value for key, value in world.record("VDI", ref).items() if key not in NOT_IN_A_SNAPSHOT},
+            is_a_snapshot=True,
+            snapshot_of=ref,
+            physical_utilisation=disk.size // 10,
+            location=world.name_uuid("VDI", f"{owner}/{number}/snapshot {count}"),
         )
+        if sr and sr != NULL:
+            take(site, sr, disk.size // 10, disk.size)
     return ref
+
+
+def take(site: Site, sr: str, used: int, size: int) -> None:
+    """So much of an SR is taken, and so much promised."""
+    record = site.world.record("SR", sr)
+    site.world.change(
+        "SR",
+        sr,
+        physical_utilisation=record["physical_utilisation"] + used,
+        virtual_allocation=record["virtual_allocation"] + size,
+    )
+
+
+NOT_IN_A_SNAPSHOT = ("uuid", "VBDs", "snapshots", "is_a_snapshot", "snapshot_of", "physical_utilisation", "location")
 
 
 def build_interfaces(site: Site, spec: VmSpec, ref: str, networks: dict[str, str], attached: bool) -> None:

@@ -13,7 +13,9 @@ from aiohttp import web
 
 from simulator import faults
 from simulator.clock import ManualDrive
+from simulator.failure import NULL
 from simulator.site import Site, is_guest
+from simulator.values import Record
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -48,6 +50,7 @@ def state(site: Site) -> dict[str, Any]:
         "t": round(site.clock.seconds(), 6),
         "hosts": hosts,
         "vms": vms,
+        "disks": {one["name_label"]: disks_of(site, one) for one in guests},
         "pool": {
             "name": pool["name_label"],
             "ha_enabled": pool["ha_enabled"],
@@ -55,6 +58,13 @@ def state(site: Site) -> dict[str, Any]:
             "other_config": pool["other_config"],
         },
     }
+
+
+def disks_of(site: Site, record: Record) -> list[str]:
+    """The names of the SRs that a VM's disks lie on, by the numbers of their drives."""
+    vbds = sorted((site.world.record("VBD", vbd) for vbd in record["VBDs"]), key=lambda vbd: vbd["userdevice"])
+    on = [site.world.record("VDI", vbd["VDI"])["SR"] for vbd in vbds if vbd["type"] == "Disk" and vbd["VDI"] != NULL]
+    return [site.name("SR", sr) or "" for sr in on]
 
 
 def clock_state(site: Site) -> dict[str, Any]:

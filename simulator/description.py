@@ -191,6 +191,7 @@ class SrSpec:
     resync: float = key(SECONDS, "linstor: seconds of resync after a host was away.", 120)
     plug_seconds: float = key(SECONDS, "Seconds that plugging a PBD takes.", 1)
     migrates: bool = key(FLAG, "It can take part in storage motion.", True)
+    tags: tuple[str, ...] = key(list_of(TEXT), "The SR's tags.", ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +200,7 @@ class DiskSpec:
     size: int = key(SIZE, "Its size.", 20 * GIB)
     cbt: bool = key(FLAG, "Changed block tracking is on.", False)
     on_boot: str = key(one_of("persist", "reset"), "What a boot does to it.", "persist")
+    snapshots: int = key(WHOLE, "How many snapshots it has, each of a tenth of its size.", 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

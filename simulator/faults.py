@@ -194,6 +194,7 @@ ARMED = (
     "clock_behind",
     "migration_fails",
     "migration_hangs",
+    "mirror_fails",
     "memory_refused",
     "plugin_busy",
     "install_fails",

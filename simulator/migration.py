@@ -88,7 +88,7 @@ async def copy(site: Site, migration: Migration) -> None:
     await site.scheduler.sleep(SETUP)
     stream = min(migration.source.spec.stream, migration.target.spec.stream)
     if migration.disks:
-        await carry_bytes(site, migration, disk_bytes(site, migration.disks), min(STORAGE_RATE, stream), (0.0, 0.8))
+        await copy_disks(site, migration, min(STORAGE_RATE, stream))
     if state == "Running":
         size = memory_of(site, migration.vm) * (COMPRESSED if migration.compress else 1.0)
         await carry_bytes(site, migration, size, stream, (0.8 if migration.disks else 0.0, 0.99))
@@ -96,6 +96,18 @@ async def copy(site: Site, migration: Migration) -> None:
     if site.world.record("VM", migration.vm)["power_state"] != state:
         raise Failure("VM_BAD_POWER_STATE", migration.vm, state.lower(), "halted")
     migration.moved = True
+
+
+async def copy_disks(site: Site, migration: Migration, rate: float) -> None:
+    """The disks with their snapshots; a mirror that breaks leaves everything where it was (xen-api xapi_vm_migrate.ml
+    stops the mirrors and destroys the copies)."""
+    whole = disk_bytes(site, migration.disks)
+    if fault := take(site, "mirror_fails", vm=site.name("VM", migration.vm) or ""):
+        share = float(fault.get("at_fraction", 0.5))
+        await carry_bytes(site, migration, whole * share, rate, (0.0, 0.8 * share))
+        moving = next((vdi for vdi, sr in migration.disks.items() if site.world.record("VDI", vdi)["SR"] != sr), "")
+        raise Failure(str(fault.get("code", "MIRROR_FAILED")), *fault.get("params", (moving,)))
+    await carry_bytes(site, migration, whole, rate, (0.0, 0.8))
 
 
 async def carry_bytes(site: Site, migration: Migration, size: float, ceiling: float, part: tuple[float, float]) -> None:
@@ -118,9 +130,28 @@ async def carry_bytes(site: Site, migration: Migration, size: float, ceiling: fl
 
 
 def disk_bytes(site: Site, disks: dict[str, str]) -> float:
-    """What must be copied of disks that go to another SR."""
-    moving = [site.world.record("VDI", vdi) for vdi, sr in disks.items() if site.world.record("VDI", vdi)["SR"] != sr]
-    return float(sum(one["physical_utilisation"] for one in moving))
+    """What must be copied of disks that go to another SR, their snapshots included."""
+    return float(sum(used(site, vdi) for vdi, sr in disks.items() if site.world.record("VDI", vdi)["SR"] != sr))
+
+
+def used(site: Site, vdi: str) -> int:
+    """Bytes that a disk and its snapshots take on their SR."""
+    return sum(int(site.world.record("VDI", one)["physical_utilisation"]) for one in (vdi, *snapshots_of(site, vdi)))
+
+
+def snapshots_of(site: Site, vdi: str) -> list[str]:
+    """The snapshots of a disk that are there."""
+    return [one for one in site.world.record("VDI", vdi)["snapshots"] if site.world.has("VDI", one)]
+
+
+def on_their_way(site: Site, sr: str) -> int:
+    """Bytes that migrations under way take on an SR already."""
+    return sum(
+        used(site, vdi)
+        for one in site.migrations
+        for vdi, to in one.disks.items()
+        if to == sr and site.world.has("VDI", vdi) and site.world.record("VDI", vdi)["SR"] != sr
+    )
 
 
 def memory_of(site: Site, vm: str) -> float:
@@ -157,17 +188,33 @@ def finish(site: Site, migration: Migration, began: float, outcome: str) -> None
 
 
 def swap_disks(site: Site, disks: dict[str, str]) -> None:
-    """Each moved disk is a new one on its new SR, in the old one's place."""
+    """Each moved disk is a new one on its new SR, in the old one's place, and so are its snapshots."""
     for vdi, sr in disks.items():
-        old = dict(site.world.record("VDI", vdi)) if site.world.has("VDI", vdi) else {}
-        if not old or old["SR"] == sr:
-            continue
-        kept = {key: value for key, value in old.items() if key not in ("uuid", "VBDs", "SR", "snapshots", "location")}
-        new = site.world.add("VDI", f"moved disk {site.count('moved disk')}", SR=sr, **kept)
-        site.world.change("VDI", new, location=site.world.record("VDI", new)["uuid"])
-        for vbd in old["VBDs"]:
-            site.world.change("VBD", vbd, VDI=new)
-        site.world.remove("VDI", vdi)
+        if site.world.has("VDI", vdi) and site.world.record("VDI", vdi)["SR"] != sr:
+            snapshots = snapshots_of(site, vdi)
+            new = swap_disk(site, vdi, sr)
+            for snapshot in snapshots:
+                site.world.change("VDI", swap_disk(site, snapshot, sr), snapshot_of=new)
+
+
+def swap_disk(site: Site, vdi: str, sr: str) -> str:
+    """The new disk; the room it takes goes from one SR to the other."""
+    old = dict(site.world.record("VDI", vdi))
+    kept = {key: value for key, value in old.items() if key not in ("uuid", "VBDs", "SR", "snapshots", "location")}
+    new = site.world.add("VDI", f"moved disk {site.count('moved disk')}", SR=sr, **kept)
+    site.world.change("VDI", new, location=site.world.record("VDI", new)["uuid"])
+    for vbd in old["VBDs"]:
+        site.world.change("VBD", vbd, VDI=new)
+    site.world.remove("VDI", vdi)
+    for one, sign in ((old["SR"], -1), (sr, 1)):
+        record = site.world.record("SR", one)
+        site.world.change(
+            "SR",
+            one,
+            physical_utilisation=record["physical_utilisation"] + sign * old["physical_utilisation"],
+            virtual_allocation=record["virtual_allocation"] + sign * old["virtual_size"],
+        )
+    return new
 
 
 def target_died(site: Site, machine: Machine) -> None:

@@ -49,8 +49,11 @@ def check_mobility(site: Site, vm: str, record: Record, operation: str) -> None:
 
 
 def check_features(vm: str, record: Record, operation: str) -> None:
-    """HVM guests need their tools for what the guest must do itself; PV guests never lack them."""
-    if operation in NEEDS_TOOLS and record["domain_type"] == "hvm" and record["guest_metrics"] == NULL:
+    """HVM guests need their tools for what the guest must do itself; PV guests never lack them, and one that does not
+    run is not asked (xapi_vm_lifecycle.ml check_op_for_feature)."""
+    if record["power_state"] != "Running" or record["domain_type"] != "hvm":
+        return
+    if operation in NEEDS_TOOLS and record["guest_metrics"] == NULL:
         raise Failure("VM_LACKS_FEATURE", vm)
 
 

@@ -97,7 +97,7 @@ RULES: tuple[Rule, ...] = (
     failing.hosts_lost,
     gates.said_no,
     failing.failures,
-    failing.starts_left_out,
+    failing.left_out,
     turning.turn_back,
     turning.late_comers,
     turning.plan_turns,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from services.planner import pacing, placement
+from services.planner import pacing, placement, storage_moves
 from shared.domain import acts
 from shared.domain.model import PoolSnapshot
 from shared.domain.run import Run, Step, StepState
@@ -31,12 +31,13 @@ class Departure:
 class Beside:
     """What is under way beside a turn, by uuid of hosts. Nothing may go to the `closed`, in a turn under way;
     `promised` are the bytes that moves not yet ended will take; `leaving` is what will go from a host, `arriving` the
-    steps that bring VMs to it."""
+    steps that bring VMs to it; `disks` the bytes that disks of a VM will take on an SR (uuids of both)."""
 
     closed: frozenset[str] = frozenset()
     promised: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     leaving: Mapping[str, tuple[Departure, ...]] = field(default_factory=lambda: MappingProxyType({}))
     arriving: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    disks: storage_moves.Promised = field(default_factory=lambda: MappingProxyType({}))
 
 
 def of_turn(run: Run, turn: str, snapshot: PoolSnapshot) -> Beside:
@@ -65,6 +66,7 @@ def of_turn(run: Run, turn: str, snapshot: PoolSnapshot) -> Beside:
         promised,
         {host: tuple(departures) for host, departures in leaving.items()},
         {host: tuple(steps) for host, steps in arriving.items()},
+        storage_moves.promised(act for step, act in _moves(run, but=turn) if not step.settled),
     )
 
 
@@ -77,7 +79,7 @@ def brought_up(run: Run, turn: str, snapshot: PoolSnapshot, *, since: float) -> 
         if step.state is StepState.SUCCEEDED and step.ended_at >= since
     }
     vms = tuple(
-        replace(vm, host=gone[vm.uuid].to.uuid) if vm.uuid in gone and vm.host == gone[vm.uuid].away_from.uuid else vm
+        storage_moves.moved(vm, gone[vm.uuid]) if vm.uuid in gone and vm.host == gone[vm.uuid].away_from.uuid else vm
         for vm in snapshot.vms
     )
     return replace(snapshot, vms=vms) if gone else snapshot

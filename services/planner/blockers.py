@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from services.planner import backups, placement, replication
+from services.planner import backups, placement, replication, storage_moves
 from shared.domain import facts
 from shared.domain.model import VM, Host, PoolSnapshot
 from shared.domain.policy import Policy
@@ -89,6 +89,13 @@ def of_vms(snapshot: PoolSnapshot, host: Host) -> Iterator[facts.Blocker]:
             yield with_ground(snapshot, vm, stop)
 
 
+def bound(snapshot: PoolSnapshot, host: Host, policy: Policy) -> tuple[facts.Blocker, ...]:
+    """VMs on a host that are not moved: by what they are, or for the sake of an SR that is not to be touched."""
+    by_law = tuple(of_vms(snapshot, host))
+    known = {stop.vm for stop in by_law}
+    return (*by_law, *(stop for stop in storage_moves.kept(snapshot, host, policy) if stop.vm not in known))
+
+
 def of_running(vm: VM, host: Host) -> facts.Blocker | None:
     """What keeps a VM on its host, whatever the targets; None where nothing does."""
     if vm.power_state != "running":
@@ -133,7 +140,8 @@ def _of_short(snapshot: PoolSnapshot, host: Host, short: placement.Short) -> fac
         disks = ", ".join(repr(disk.name) for disk in vm.disks if disk.sr == local[0].uuid) or "a disk"
         sentence = (
             f"VM {vm.name} cannot leave {host.name}: it has {disks} on {local[0].name!r}, which only {host.name}"
-            " reaches; move the disk to shared storage, or shut the VM down."
+            " reaches; let it take its disks along (migrate_with_storage), move the disk to shared storage, or shut the"
+            " VM down."
         )
         return _of_vm(vm, host, "VM_REQUIRES_SR", sentence)
     sentence = f"VM {vm.name} cannot leave {host.name}: {short.because}; mend that, or shut the VM down."

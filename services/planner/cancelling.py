@@ -7,7 +7,7 @@ new userland on the old Xen must not get VMs.
 
 from __future__ import annotations
 
-from services.planner import discs, pacing, replication, stopping, storage_graph, turn_graph
+from services.planner import discs, pacing, replication, stopping, storage_graph, storage_moves, turn_graph
 from shared.domain import acts, facts
 from shared.domain.names import Named
 from shared.domain.run import Run, Step, StepState, Turn
@@ -93,8 +93,19 @@ def _sentence(run: Run, turn: Turn, host: Named, *, now: bool) -> str:
             back += f" {host.name} is updated."
         srs = dict.fromkeys(act.sr.name for act in storage_graph.detached(turn))
         back += f" {' and '.join(srs)} is attached to its hosts again." if srs else ""
-        return back + (f" {', '.join(down)} is started again." if down else "")
+        return back + _disks_back(turn) + (f" {', '.join(down)} is started again." if down else "")
     return f"{host.name} has not lost a VM yet: it is enabled again."
+
+
+def _disks_back(turn: Turn) -> str:
+    """What is copied back, in a sentence."""
+    moves = [step.act for step in turn.of_kind("migrate_vm") if step.attempt and isinstance(step.act, acts.MigrateVM)]
+    along = {act.vm.uuid: act for act in moves if act.disks and act.purpose == "empty"}
+    if not along:
+        return ""
+    size = sum(storage_moves.size(act.disks) for act in along.values()) / storage_moves.GIB
+    names = ", ".join(sorted(act.vm.name for act in along.values())[:10])
+    return f" The disks of {names} are copied back ({size:.1f} GiB)."
 
 
 def _back(run: Run, turn: Turn, host: Named, because: str) -> facts.TurnTurnedBack:
@@ -102,7 +113,7 @@ def _back(run: Run, turn: Turn, host: Named, because: str) -> facts.TurnTurnedBa
     touched = [step for step in moves if step.attempt > 0]
     waits_for = [step.id for step in turn.steps.values() if step.state is StepState.ORDERED]
     homeward = [
-        (step.act.vm, step.act.to)
+        (step.act.vm, step.act.to, tuple(disk.back for disk in step.act.disks))
         for step in touched
         if isinstance(step.act, acts.MigrateVM) and _lives_on(run, step.act.vm, host)
     ]

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from services.planner import storage_moves
 from shared.domain import acts, facts
 from shared.domain.model import HA, PoolSnapshot
 from shared.domain.names import Named
@@ -85,6 +86,17 @@ def _undo(snapshot: PoolSnapshot, key: str, note: Mapping[str, Any]) -> Iterator
         yield from _attached(snapshot, key.removeprefix(PBD), note)
     elif key.startswith(DISC):
         yield from _inserted(snapshot, key.removeprefix(DISC), note)
+    elif key.startswith(storage_moves.NOTE):
+        yield from _brought_home(snapshot, key.removeprefix(storage_moves.NOTE), note)
+
+
+def _brought_home(snapshot: PoolSnapshot, uuid: str, note: Mapping[str, Any]) -> Iterator[acts.MigrateVM]:
+    vm = next((one for one in snapshot.vms if one.uuid == uuid), None)
+    home = snapshot.host(str(note["home"]))
+    if vm is not None and home is not None:
+        here = snapshot.named(vm.host) if vm.host else home.named
+        disks = storage_moves.way_home(snapshot, vm)
+        yield acts.MigrateVM(vm.named, home.named, here, "home", snapshot.settings.migration_network, disks=disks)
 
 
 def _started(snapshot: PoolSnapshot, uuid: str, note: Mapping[str, Any]) -> Iterator[acts.Start]:

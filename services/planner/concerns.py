@@ -44,6 +44,7 @@ def notes(
             f"From the first host's reboot until the last host is updated{_when(times)} this pool refuses snapshots,"
             " and so backups, because its hosts run different versions of XAPI meanwhile."
         )
+    yield from _no_shared_storage(snapshot)
     for host in snapshot.hosts:
         if host.ahead:
             master = snapshot.named(snapshot.master).name
@@ -55,6 +56,14 @@ def notes(
     for host in turns:
         if sentence := backups.waiting_for(snapshot, host.named):
             yield backups.until(sentence, policy.backup_minutes)
+
+
+def _no_shared_storage(snapshot: PoolSnapshot) -> Iterator[str]:
+    if len(snapshot.hosts) > 1 and not any(sr.shared and sr.holds != "iso" for sr in snapshot.srs):
+        yield (
+            f"Pool {snapshot.name} has no shared storage, so no VM can move without its disks; see what strategies say"
+            " for each."
+        )
 
 
 def _when(times: timing.Times | None) -> str:
@@ -119,11 +128,6 @@ def _storage(snapshot: PoolSnapshot) -> Iterator[str]:
                 f"The storage {name!r} is not attached to {host.name}; VMs that need it cannot go there (xe pbd-plug of"
                 f" its PBD on {host.name})."
             )
-    if len(snapshot.hosts) > 1 and not any(sr.shared and sr.holds != "iso" for sr in snapshot.srs):
-        yield (
-            f"Pool {snapshot.name} has no shared storage, so no VM can move without its disks; see what strategies say"
-            " for each."
-        )
 
 
 def _closed(snapshot: PoolSnapshot) -> Iterator[str]:

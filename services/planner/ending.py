@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import discs, gates, patience, preparing, stopping
+from services.planner import discs, gates, patience, preparing, stopping, storage_moves
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts
 from shared.domain.book import Book
@@ -21,6 +21,7 @@ def paid(view: View) -> Said | None:
         facts.SettingPaid(**view.ids, step=step.id, setting=name)
         for step in view.run.steps()
         if step.state is StepState.SUCCEEDED and (name := _debt_of(step.act)) in view.book.owed
+        if _pays(step.act, view.book.owed[name].act)
     )
     return Said(paid, sentence="What was owed is paid.") if paid else None
 
@@ -31,7 +32,17 @@ def _debt_of(act: acts.Act) -> str:
         return act.setting
     if isinstance(act, acts.InsertMedia):
         return discs.debt(act).setting
+    if isinstance(act, acts.MigrateVM):
+        return storage_moves.debt(act).setting if act.disks else ""
     return stopping.debt(act).setting if isinstance(act, acts.GivesBack) else ""
+
+
+def _pays(act: acts.Act, owed: acts.Act) -> bool:
+    """Whether an act of the same name gives what is owed: disks may have gone somewhere else."""
+    if not isinstance(act, acts.MigrateVM) or not isinstance(owed, acts.MigrateVM):
+        return True
+    there = {disk.device: disk.to for disk in act.disks}
+    return act.to == owed.to and all(there.get(disk.device) == disk.to for disk in owed.disks)
 
 
 def end(view: View) -> Said | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import cancelling, discs, patience, replication, stepping, stopping, storage_graph
+from services.planner import cancelling, discs, patience, replication, stepping, stopping, storage_graph, storage_moves
 from services.planner.view import Said, View
 from shared.domain import acts, facts
 from shared.domain.names import Named
@@ -153,12 +153,8 @@ def _go_back(view: View, step: Step) -> Said | None:
 
 def _go_on_without(view: View, step: Step) -> tuple[facts.RunFact, ...]:
     skipped = facts.StepSkipped(**view.ids, step=step.id, because=step.because)
-    if isinstance(step.act, acts.GivesBack):
-        return (_owes(view, step, step.act), skipped)
-    if isinstance(step.act, acts.InsertMedia):
-        debt = discs.debt(step.act)
-        owes = facts.SettingOwed(**view.ids, step=step.id, because=step.because, act=step.act, **debt.model_dump())
-        return (owes, skipped)
+    if owed := _owes(view, step):
+        return (owed, skipped)
     if not isinstance(step.act, acts.RestorePoolSetting):
         return (skipped,)
     debt = step.debt or facts.Debt(
@@ -176,22 +172,30 @@ def _go_on_without(view: View, step: Step) -> tuple[facts.RunFact, ...]:
     return (owed, skipped)
 
 
-def _owes(view: View, step: Step, act: acts.GivesBack) -> facts.SettingOwed:
-    debt = stopping.debt(act)
+def _owes(view: View, step: Step) -> facts.SettingOwed | None:
+    """What is owed where a step that gives something back is left out; None where it gives nothing back."""
+    act = step.act
+    if isinstance(act, acts.GivesBack):
+        debt = stopping.debt(act)
+    elif isinstance(act, acts.MigrateVM) and storage_moves.goes_home(act):
+        debt = storage_moves.debt(act)
+    elif isinstance(act, acts.InsertMedia):
+        debt = discs.debt(act)
+    else:
+        return None
     return facts.SettingOwed(**view.ids, step=step.id, because=step.because, act=act, **debt.model_dump())
 
 
-def starts_left_out(view: View) -> Said | None:
-    """A VM whose start somebody skipped, after it was tried, is owed, and so is storage that was to be attached: nobody
-    forgets that it is down."""
+def left_out(view: View) -> Said | None:
+    """A VM whose start, storage whose return, or disks whose way home somebody skipped after it was tried is owed:
+    nobody forgets it."""
     known = {one.setting for one in view.run.owed}
     for step in view.run.steps():
-        if not isinstance(step.act, acts.GivesBack) or step.state is not StepState.SKIPPED:
+        if step.state is not StepState.SKIPPED or not step.attempt:
             continue
-        if step.attempt and stopping.debt(step.act).setting not in known:
-            owed = _owes(view, step, step.act)
-            what = step.act.sr.name if isinstance(step.act, acts.PlugPBD) else step.act.vm.name
-            return Said((owed,), sentence=f"{what} stays down for now: {step.because}")
+        owed = _owes(view, step)
+        if owed is not None and owed.setting not in known:
+            return Said((owed,), sentence=f"{owed.setting[0].upper()}{owed.setting[1:]} is owed: {step.because}")
     return None
 
 

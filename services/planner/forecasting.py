@@ -17,6 +17,7 @@ from services.planner import (
     squeezing,
     stopping,
     storage_discs,
+    storage_moves,
     storage_stops,
     storage_vms,
     strategies,
@@ -32,6 +33,7 @@ from shared.domain.offers import advisories
 from shared.domain.policy import Policy
 
 NOTHING_MEASURED = History()
+NOTHING_CHOSEN = strategies.Chosen()
 
 
 def forecast(
@@ -61,15 +63,20 @@ def forecast(
         if selection.work(host, policy) == "toolstack":
             turns.append(_forecast_turn(turn, host, master, placement.Placement(), policy))
             continue
-        bound = tuple(blockers.of_vms(world.snapshot, host))
+        bound = blockers.bound(world.snapshot, host, policy)
         coming = tuple(one.uuid for one in chosen.hosts[number:])
-        found = _placed(world, host, policy, bound, frozenset(done), coming)
+        given = _conditions(host, policy, frozenset(done), coming)
+        found = world.place(host, turn_plan.free_to_go(world.snapshot, host, bound, policy), given)
         kept = (*bound, *(blockers.of_short(world.snapshot, host, one) for one in found.short))
         if going := storage_vms.going_away(world.snapshot, host, kept, policy):
             bound = storage_vms.in_the_way(world.snapshot, host, going, bound)
-            found = _placed(world, host, policy, bound, frozenset(done), coming, going)
+            given = _conditions(host, policy, frozenset(done), coming, going.ours)
+            found = world.place(host, turn_plan.free_to_go(world.snapshot, host, bound, policy, going.ours), given)
             kept = (*bound, *(blockers.of_short(world.snapshot, host, one) for one in found.short))
-        decided = storage_stops.choose(world.snapshot, host, going, kept, found, frozenset(done), policy, consents)
+        room = storage_moves.Room(world.snapshot, host, policy, given, found, away=going.srs)
+        decided = storage_stops.choose(
+            world.snapshot, host, going, kept, found, frozenset(done), policy, consents, room
+        )
         if decided.left_out_for:
             hosts = tuple(one for one in hosts if one != host)
             skipped.append(_left_out(host, decided))
@@ -77,11 +84,11 @@ def forecast(
             continue
         stops += decided.blockers
         opinions += concerns.second_opinion(snapshot, host, [move.vm for move in found.moves])
-        moving += [move.vm for move in (*found.rooms, *found.moves)]
-        opinions += discs.notes(snapshot, host, found.moves)
+        moving += [move.vm for move in (*found.rooms, *found.moves, *decided.sends)]
+        opinions += discs.notes(snapshot, host, (*found.moves, *decided.sends))
         opinions += storage_discs.notes(snapshot, host, going)
         opinions += squeezing.told(world.snapshot, host, found) if policy.squeeze else ()
-        turns.append(_forecast_turn(turn, host, master, found, policy, decided.stops))
+        turns.append(_forecast_turn(turn, host, master, found, policy, decided, kept))
         done.add(host.uuid)
     allowed = limits.resolved(policy, snapshot)
     theirs = {host.uuid for host in hosts}
@@ -109,6 +116,7 @@ def forecast(
             *(gates.notes(policy) if hosts else ()),
             *(storage_vms.notes(snapshot, served.services) if hosts else ()),
             *concerns.notes(snapshot, policy, hosts, times),
+            *storage_moves.notes(turns),
             *opinions,
             *squeezing.moving(moving),
             *fits,
@@ -124,25 +132,20 @@ def forecast(
     )
 
 
-def _placed(
-    world: placement.Placer,
+def _conditions(
     host: Host,
     policy: Policy,
-    bound: Sequence[facts.Blocker],
     newest: frozenset[str],
     coming: Sequence[str],
-    going: storage_vms.Going = storage_vms.NOTHING,
-) -> placement.Placement:
-    stay = going.ours | {stop.vm.uuid for stop in bound if stop.vm}
-    vms = [discs.taken_out(vm, policy) for vm in world.snapshot.resident(host.uuid) if vm.uuid not in stay]
-    given = placement.Conditions(
+    stopped: frozenset[str] = frozenset(),
+) -> placement.Conditions:
+    return placement.Conditions(
         newest=newest,
         squeeze=policy.squeeze,
         soon=turn_plan.soon(coming, policy),
         coming=frozenset(coming),
-        may_make_room=lambda vm: vm.uuid not in stay and blockers.of_running(vm, host) is None,
+        may_make_room=lambda vm: vm.uuid not in stopped and blockers.of_running(vm, host) is None,
     )
-    return world.place(host, vms, given)
 
 
 def _left_out(host: Host, decided: strategies.Chosen) -> str:
@@ -166,8 +169,10 @@ def _forecast_turn(
     master: bool,
     found: placement.Placement,
     policy: Policy,
-    stops: Sequence[strategies.Stop] = (),
+    chosen: strategies.Chosen = NOTHING_CHOSEN,
+    kept: Sequence[facts.Blocker] = (),
 ) -> facts.ForecastTurn:
+    why = {stop.vm.uuid: stop.sentence for stop in kept if stop.vm}
     return facts.ForecastTurn(
         turn=turn,
         host=host.named,
@@ -180,14 +185,17 @@ def _forecast_turn(
                 memory=move.memory,
                 purpose="room" if move.source else "empty",
                 source=move.source.named if move.source else None,
+                disks=move.disks,
+                cause=chosen.causes.get(move.vm.uuid, ""),
+                because=why.get(move.vm.uuid, "") if move.disks else "",
             )
-            for move in (*found.rooms, *found.moves)
+            for move in (*found.rooms, *found.moves, *chosen.sends)
         ),
         seconds=0.0,
         reboots=selection.work(host, policy) != "toolstack",
         because=_turn_because(host, master, policy),
         advisories=advisories(host.updates or ())[:500],
-        stops=tuple(stopping.told(stop, host.named) for stop in stops),
+        stops=tuple(stopping.told(stop, host.named) for stop in chosen.stops),
     )
 
 

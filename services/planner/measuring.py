@@ -14,12 +14,16 @@ def of_turn(run: Run, turn: Turn) -> facts.Measured | None:
     if turn.turned_back:
         return None
     sizes = {move.vm.uuid: move.memory for one in run.forecast.turns for move in one.moves} if run.forecast else {}
-    moved = [step for step in _done(turn.of_kind("migrate_vm")) if _size(step, sizes)]
+    moves = _done(turn.of_kind("migrate_vm"))
+    moved = [step for step in moves if _size(step, sizes)]
+    copied = [(step, size) for step in moves if (size := _copied(step))]
     return facts.Measured(
         install_seconds=round(sum(_took(step) for step in _done(turn.of_kind("install_updates"))), 1),
         boot_seconds=round(_boot(turn), 1),
         moved_bytes=sum(_size(step, sizes) for step in moved),
         moving_seconds=round(sum(_took(step) for step in moved), 1),
+        copied_bytes=sum(size for _, size in copied),
+        copying_seconds=round(sum(_took(step) for step, _ in copied), 1),
     )
 
 
@@ -39,7 +43,13 @@ def _took(step: Step) -> float:
 
 
 def _size(step: Step, sizes: Mapping[str, int]) -> int:
-    """The bytes of a VM that was really moved."""
+    """The bytes of a VM that was really moved, by itself."""
     if not isinstance(step.act, acts.MigrateVM) or not isinstance(step.result, acts.Moved):
         return 0
-    return 0 if step.result.already or step.result.gone else sizes.get(step.act.vm.uuid, 0)
+    other = step.result.already or step.result.gone or step.act.disks
+    return 0 if other else sizes.get(step.act.vm.uuid, 0)
+
+
+def _copied(step: Step) -> int:
+    """The bytes of disks that a move took along; a little of its time goes to memory, which is left in."""
+    return step.result.copied if isinstance(step.result, acts.Moved) and not step.result.gone else 0

@@ -11,6 +11,7 @@ from shared.domain.run import PREPARATION, RESTORATION
 
 RESTORING = (
     acts.RestorePoolSetting, acts.EnableHost, acts.StartVM, acts.ResumeVM, acts.PlugPBD, acts.InsertMedia,
+    acts.MigrateVM,
 )  # fmt: skip
 """The acts that may stand at the end of a run, or be owed after it."""
 
@@ -93,14 +94,15 @@ def always_steps(restore: Sequence[acts.Restoring], claim: str) -> tuple[facts.S
 
 
 def _rank(act: acts.Restoring) -> int:
-    """What must be tried before what: hosts, storage VMs, what these serve, other VMs. Settings wait for nothing."""
+    """What must be tried before what: hosts, storage VMs, what these serve, other VMs and their disks. Settings wait
+    for nothing."""
     if isinstance(act, acts.EnableHost):
         return 0
     if isinstance(act, acts.StartVM) and act.serves:
         return 1
     if isinstance(act, acts.PlugPBD):
         return 2
-    return 3 if isinstance(act, (acts.StartVM, acts.ResumeVM)) else 0
+    return 3 if isinstance(act, (acts.StartVM, acts.ResumeVM, acts.MigrateVM)) else 0
 
 
 def _put_back_why(act: acts.Restoring) -> str:
@@ -112,6 +114,8 @@ def _put_back_why(act: acts.Restoring) -> str:
         return f"The disc {act.disc} is put back into the drive of {act.vm}."
     if isinstance(act, acts.PlugPBD):
         return f"The storage {act.sr.name} is attached to {act.host.name} again."
+    if isinstance(act, acts.MigrateVM):
+        return f"{act.vm.name} goes home to {act.to.name} with its disks."
     return f"{act.setting} is put back to what it was before the run."
 
 

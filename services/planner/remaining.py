@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from services.planner import estimate, pacing, stepping, stopping
+from services.planner import estimate, pacing, stepping, stopping, storage_moves
 from services.planner.estimate import Pace
 from services.planner.rehearsal import Leg, Move, Terms, play
 from shared.domain import acts
@@ -35,7 +35,7 @@ def of(run: Run, history: History, now: float) -> Left | None:
     """What is left of a run; None where nobody can tell: it has no plan or waits for a person, a window or nothing."""
     if run.forecast is None or run.purpose != "update" or run.state not in TOLD:
         return None
-    pace = Pace(history)
+    pace = estimate.pace(history, run.policy)
     terms = estimate.terms_of(run.forecast.turns, run.policy, run.forecast.max_away, run.forecast.empty_ahead)
     legs = [*_open(run, pace, now), *_coming(run, pace)]
     played = play(legs, _progressed(run, terms), begins=_prepared(run))
@@ -124,7 +124,8 @@ def _move(step: Step, sizes: Mapping[str, int], pace: Pace, now: float) -> Move:
     act = step.act
     assert isinstance(act, acts.MigrateVM)
     size = sizes.get(act.vm.uuid, UNKNOWN_MEMORY)
-    return Move(act.vm.uuid, act.away_from.uuid, act.to.uuid, size, _rest(step, pace.move(size), now))
+    usual = pace.send(size, storage_moves.size(act.disks))
+    return Move(act.vm.uuid, act.away_from.uuid, act.to.uuid, size, _rest(step, usual, now))
 
 
 def _soak(step: Step, now: float) -> float:

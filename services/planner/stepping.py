@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from services.planner import approvals, pacing, patience, posting, replication, stopping, turn_graph
+from services.planner import approvals, pacing, patience, posting, replication, stopping, storage_moves, turn_graph
 from shared.domain import acts, facts
 from shared.domain.book import Book, Return, is_back
 from shared.domain.model import HA
@@ -117,8 +117,8 @@ def _ordered(run: Run, book: Book, step: Step, now: float, ids: dict[str, str]) 
 
 def _complete(run: Run, step: Step, now: float) -> acts.Act:
     """A reboot's order carries what was noted of the host immediately before; a way home begins where the VM went,
-    which may be elsewhere than was planned; guests are watched from now; a last message says how it ended; nothing is
-    installed above the versions of whoever is master now."""
+    which may be elsewhere than was planned, and takes along what it took; guests are watched from now; a last message
+    says how it ended; nothing is installed above the versions of whoever is master now."""
     if isinstance(step.act, acts.PostMessage) and step.act.about == "ended":
         return replace(step.act, text=posting.ending(run))
     if isinstance(step.act, (acts.InstallUpdates, acts.InstallPackage, acts.ReadHost)) and run.master is not None:
@@ -126,23 +126,26 @@ def _complete(run: Run, step: Step, now: float) -> acts.Act:
     if isinstance(step.act, (acts.WatchGuests, acts.CheckReplication)):
         return replace(step.act, since=now)
     if isinstance(step.act, acts.MigrateVM) and step.act.purpose == "home":
-        return replace(step.act, away_from=_went_to(run, step.act))
+        return _from_where_it_is(run, step.act)
     if not isinstance(step.act, acts.RebootHost):
         return step.act
     noted = noted_before(run, step.act.host)
     return replace(step.act, noted=noted)
 
 
-def _went_to(run: Run, home: acts.MigrateVM) -> Named:
-    """Where the last move of a VM that is not its way home has taken it."""
+def _from_where_it_is(run: Run, home: acts.MigrateVM) -> acts.MigrateVM:
+    """A way home from where the last move of the VM that is not its way home has taken it, with what disks it took."""
     moves = [
-        (step.ended_at, step.act.to)
+        (step.ended_at, step.act)
         for step in run.steps()
         if isinstance(step.act, acts.MigrateVM)
         and (step.act.vm.uuid, step.state) == (home.vm.uuid, StepState.SUCCEEDED)
         and step.act.purpose != "home"
     ]
-    return max(moves, default=(0.0, home.away_from), key=lambda move: move[0])[1]
+    if not moves:
+        return home
+    _, last = max(moves, key=lambda move: move[0])
+    return replace(home, away_from=last.to, disks=home.disks or tuple(disk.back for disk in last.disks))
 
 
 def noted_before(run: Run, host: Named) -> acts.HostNoted | None:
@@ -182,6 +185,7 @@ class _Room:
             step.act for step in run.steps() if isinstance(step.act, acts.MigrateVM) and step.state is StepState.ORDERED
         ]
         self.switching = sum(step.state is StepState.ORDERED and step.act.kind in SWITCHES for step in run.steps())
+        self.copying = Counter(act.away_from.uuid for act in moving if act.disks)
         self.leaving = Counter(act.away_from.uuid for act in moving)
         self.arriving = Counter(act.to.uuid for act in moving)
 
@@ -210,6 +214,9 @@ class _Room:
             return False
         if self.arriving[act.to.uuid] >= self.policy.migrations_per_destination:
             return False
+        if act.disks and self.copying[act.away_from.uuid] >= storage_moves.AT_ONCE:
+            return False
+        self.copying[act.away_from.uuid] += bool(act.disks)
         self.leaving[act.away_from.uuid] += 1
         self.arriving[act.to.uuid] += 1
         return True
@@ -280,7 +287,7 @@ def homeward(run: Run, turn: Turn, swept: Sequence[Named]) -> facts.StepsAdded |
     first = len(turn.steps) + 1
     where = Named(turn.host.uuid, turn.host.name)
     steps = turn_graph.homeward_steps(
-        turn.id, first, turn.host, [(vm, where) for vm in fresh], enables[-1].id, run.policy.migration_network
+        turn.id, first, turn.host, [(vm, where, ()) for vm in fresh], enables[-1].id, run.policy.migration_network
     )
     names = ", ".join(vm.name for vm in fresh)
     return facts.StepsAdded(
@@ -300,6 +307,7 @@ def differences(run: Run, turn: str, steps: Sequence[facts.StepPlanned]) -> tupl
     if forecast is None:
         return (), ()
     before = {move.vm.name: move.to.name for move in forecast.moves if move.purpose == "empty"}
+    copied = {move.vm.name for move in forecast.moves if move.disks}
     now = {
         step.act.vm.name: step.act.to.name
         for step in steps
@@ -315,6 +323,8 @@ def differences(run: Run, turn: str, steps: Sequence[facts.StepPlanned]) -> tupl
     agreed = {stop.vm.name for stop in forecast.stops}
     stopped = {step.act.vm.name for step in steps if isinstance(step.act, (acts.ShutdownVM, acts.SuspendVM))}
     new += [f"{name} is stopped meanwhile too" for name in sorted(stopped - agreed)]
+    along = {step.act.vm.name for step in steps if isinstance(step.act, acts.MigrateVM) and step.act.disks}
+    new += [f"the disks of {name} are moved too" for name in sorted((along - copied) & before.keys())]
     return (*gone, *new, *other), tuple(new)
 
 

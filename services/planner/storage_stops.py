@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from services.planner import blockers, placement, stopping, strategies, versions
+from services.planner import blockers, placement, stopping, storage_moves, strategies, versions
 from services.planner.placement.constraints import unreached
 from services.planner.storage_vms import Going
 from services.planner.strategies import Chosen, Consents, Stop
@@ -29,11 +29,12 @@ def choose(
     done: frozenset[str],
     policy: Policy,
     consents: Consents,
+    room: storage_moves.Room | None = None,
 ) -> Chosen:
     """What becomes of the VMs that something keeps on a host in its turn (`kept`), and where storage goes away with it
-    of those that serve and use it. `found` are the moves of the turn, `done` the hosts (uuids) updated before."""
-    away = frozenset(service.sr.uuid for service in going.services)
-    chosen = strategies.choose(snapshot, host, kept, policy, consents, away)
+    of those that serve and use it. `found` are the moves of the turn, `done` the hosts (uuids) updated before; `room`
+    as of `strategies.choose`."""
+    chosen = strategies.choose(snapshot, host, kept, policy, consents, going.srs, room)
     if not going.services:
         return chosen
     stops = tuple(_using(stop, going) for stop in chosen.stops)
@@ -41,7 +42,12 @@ def choose(
     if not (chosen.blockers or own.blockers or chosen.left_out_for or own.left_out_for):
         stops, short = _places(snapshot, host, stops, found, done, policy)
         own = replace(own, blockers=short)
-    return Chosen((*stops, *own.stops), (*chosen.blockers, *own.blockers), (*chosen.left_out_for, *own.left_out_for))
+    return replace(
+        chosen,
+        stops=(*stops, *own.stops),
+        blockers=(*chosen.blockers, *own.blockers),
+        left_out_for=(*chosen.left_out_for, *own.left_out_for),
+    )
 
 
 def _using(stop: Stop, going: Going) -> Stop:

@@ -213,6 +213,11 @@ class Going:
         """The VMs, by uuid, that are no ordinary VMs of this turn: those that serve, and those that use."""
         return frozenset(vm.uuid for vm in (*self.users, *(service.vm for service in self.services)))
 
+    @property
+    def srs(self) -> frozenset[str]:
+        """The SRs, by uuid, that go away."""
+        return frozenset(service.sr.uuid for service in self.services)
+
 
 NOTHING = Going()
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from shared.domain import facts
+from services.planner import placement, storage_moves
+from shared.domain import facts, storage
 from shared.domain.model import VM, Host, PoolSnapshot
 from shared.domain.names import Named
 from shared.domain.policy import STRATEGIES, Cause, Policy, Strategy
@@ -45,11 +46,14 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The VMs that are stopped, what still stands in the way, and VMs for whose sake the host is left out."""
+    """The VMs that are stopped, what still stands in the way, VMs for whose sake the host is left out, and those that
+    go with their disks; `causes` says of each of the last why, by its uuid."""
 
     stops: tuple[Stop, ...] = ()
     blockers: tuple[facts.Blocker, ...] = ()
     left_out_for: tuple[str, ...] = ()
+    sends: tuple[placement.Move, ...] = ()
+    causes: Mapping[str, Cause] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +83,35 @@ def choose(
     policy: Policy,
     consents: Consents,
     away: frozenset[str] = frozenset(),
+    room: storage_moves.Room | None = None,
 ) -> Chosen:
     """What becomes of each VM that something keeps on a host in its turn, or that uses an SR (uuid) which goes `away`
-    in it; what is not about a VM stays in the way."""
+    in it; what is not about a VM stays in the way. `room` is where VMs can go that take their disks along (None:
+    nowhere)."""
     vms = {vm.uuid: vm for vm in snapshot.vms if vm.host == host.uuid or (vm.host and not away.isdisjoint(vm.srs))}
     found: list[Stop] = []
     left: list[facts.Blocker] = []
     out: list[str] = []
+    sends: list[placement.Move] = []
+    causes: dict[str, Cause] = {}
     for stop in stops:
         vm = vms.get(stop.vm.uuid) if stop.vm else None
         cause = CAUSES.get(stop.code)
-        if vm is None or cause is None or vm.uuid in (*snapshot.rota_vms, *snapshot.needed_vms):
+        if vm is None or cause is None:
             left.append(stop)
             continue
         here = snapshot.host(vm.host or "") or host
-        said = _of_vm(snapshot, here, vm, cause, stop, policy, consents, found, away)
+        said = _of_vm(snapshot, here, vm, cause, stop, policy, consents, found, away, room)
         if isinstance(said, Stop):
             found.append(said)
+        elif isinstance(said, placement.Move):
+            sends.append(said)
+            causes[vm.uuid] = cause
         elif said is None:
             out.append(vm.name)
         else:
             left.append(said)
-    return Chosen(tuple(found), tuple(left), tuple(out))
+    return Chosen(tuple(found), tuple(left), tuple(out), tuple(sends), causes)
 
 
 def _of_vm(
@@ -113,11 +124,22 @@ def _of_vm(
     consents: Consents,
     before: Sequence[Stop],
     away: frozenset[str],
-) -> Stop | facts.Blocker | None:
-    """A stop, what stands in the way, or None where the host is left out for the VM's sake."""
+    room: storage_moves.Room | None,
+) -> Stop | placement.Move | facts.Blocker | None:
+    """A stop, a move with its disks, what stands in the way, or None where the host is left out for the VM's sake. A VM
+    that Rota stands on or needs may be moved with its disks, as it runs on; nothing else (conduct 9)."""
     chain, who = _chain(snapshot, vm, cause, policy)
+    ground = vm.uuid in (*snapshot.rota_vms, *snapshot.needed_vms)
+    chain = [one for one in chain if one == "migrate_with_storage"] if ground else chain
     reasons: list[str] = []
-    for strategy in (one for one in chain if one not in ("migrate", "block")):
+    chain = [one for one in chain if one not in ("migrate", "block")]
+    for strategy in chain:
+        if strategy == "migrate_with_storage":
+            sent = _sent(vm, cause, room, last=strategy == chain[-1])
+            if isinstance(sent, placement.Move):
+                return sent
+            reasons.append(f"it cannot take its disks along, because {sent}")
+            continue
         if strategy == "skip_host":
             return None
         if strategy not in STRATEGIES:
@@ -133,7 +155,17 @@ def _of_vm(
                 reasons.append(because)
             else:
                 return Stop(vm, way, cause, stop.sentence, by, lift, where=host.named)
-    return _with(stop, f"It is not stopped: {'; '.join(reasons)}.") if reasons else stop
+    return _with(stop, f"Its strategy cannot be carried out: {'; '.join(reasons)}.") if reasons else stop
+
+
+def _sent(vm: VM, cause: Cause, room: storage_moves.Room | None, *, last: bool) -> placement.Move | str:
+    """The move of a VM with its disks, or why there is none. Where it failed to go to it is sent again only as the last
+    resort."""
+    if room is None:
+        return "there is nowhere to take them"
+    if cause not in SENDABLE:
+        return "what keeps it on its host is not its disks"
+    return room.send(vm, again=last)
 
 
 def _consent(vm: VM, strategy: str, who: str, consents: Consents) -> str | None:
@@ -185,10 +217,12 @@ def _unable(
         return "it cannot be suspended, because of what binds it to its host"
     if not vm.tools:
         return "it cannot be suspended without guest tools"
-    return _no_room(snapshot, host, vm, before, away)
+    return _no_room(snapshot, host, vm, policy, before, away)
 
 
-def _no_room(snapshot: PoolSnapshot, host: Host, vm: VM, before: Sequence[Stop], away: frozenset[str]) -> str:
+def _no_room(
+    snapshot: PoolSnapshot, host: Host, vm: VM, policy: Policy, before: Sequence[Stop], away: frozenset[str]
+) -> str:
     """Why the SR that XAPI would write a VM's memory to cannot take it (xen-api helpers.ml choose_suspend_sr)."""
     uuid = suspend_sr(snapshot, host, vm)
     sr = next((one for one in snapshot.srs if one.uuid == uuid), None)
@@ -196,6 +230,8 @@ def _no_room(snapshot: PoolSnapshot, host: Host, vm: VM, before: Sequence[Stop],
         return "there is no SR for suspended memory (xe pool-param-set suspend-image-SR=…)"
     if uuid in away:
         return f"{sr.name!r}, where its memory would go, is itself away meanwhile"
+    if storage.is_excluded(sr, policy.exclude_sr):
+        return f"{sr.name!r}, where its memory would go, is not to be touched (exclude_sr)"
     if uuid not in host.attached:
         return f"{sr.name!r}, where its memory would go, is not attached to {host.name}"
     taken = sum(
@@ -254,6 +290,10 @@ CAUSES: Mapping[str, Cause] = MappingProxyType(
         "VM_IS_IMMOBILE": "immobile",
         "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION": "immobile",
         "STORAGE_VM": "storage_vm",
+        "EXCLUDED_SR": "excluded_sr",
     }
 )
 """A blocker's code and the cause it stands for. What is not here (a paused VM) is nobody's strategy."""
+
+SENDABLE: frozenset[Cause] = frozenset({"local_disk", "no_place"})
+"""The causes that a move with disks helps against: what keeps the VM is where its disks are."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from services.planner import estimate, limits, stopping
-from services.planner.estimate import Pace
 from services.planner.rehearsal import Played, Rehearsal
 from shared.domain import facts
 from shared.domain.history import History
@@ -45,8 +44,8 @@ def of(
     if not turns:
         return Times()
     terms = estimate.terms_of(turns, policy, allowed.max_away, allowed.empty_ahead)
-    usual = estimate.of_forecast(snapshot, turns, policy, terms, Pace(history))
-    most = estimate.of_forecast(snapshot, turns, policy, terms, Pace(history, upper=True))
+    usual = estimate.of_forecast(snapshot, turns, policy, terms, estimate.pace(history, policy))
+    most = estimate.of_forecast(snapshot, turns, policy, terms, estimate.pace(history, policy, upper=True))
     loads = tuple(_loads(snapshot, usual))
     reboots = usual.of_kind("reboot")
     ha = snapshot.settings.ha.enabled

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from services.planner import canaries, placement, stopping, storage_graph, strategies
+from services.planner import canaries, placement, stopping, storage_graph, storage_moves, strategies
 from services.planner.beside import Beside
 from shared.domain import acts, facts
 from shared.domain.model import VM, Host, Package, PoolSnapshot
 from shared.domain.names import Named, step_id
 from shared.domain.policy import Policy
+from shared.domain.storage import DiskMove
 
 GIB = 1024**3
 
@@ -185,7 +186,7 @@ class Graph:
     ) -> None:
         """VMs go home; after the run's first host a few first, which are watched before the others follow. Those that
         made room follow when it is free again, unless the turn of their host is to come: then they go home with it."""
-        moves = [*found.moves, *(placement.Move(vm, where, 0) for vm, where in parked)]
+        moves = [*found.moves, *(self._parked(vm, where) for vm, where in parked)]
         returning = [move for move in moves if self.homes[move.vm.uuid].host.uuid == self.host.uuid]
         chosen = canaries.choose([move.vm for move in returning], self.policy.canaries) if self.soaks == OWN else ()
         because = f"{self.host.name} is done and takes VMs"
@@ -201,6 +202,10 @@ class Graph:
                 came = [one for one in (*moves, *found.rooms) if one.to == room.source and one.vm.uuid in gone]
                 frees = ((gone[one.vm.uuid], f"frees {_gib(one.memory)} on {room.source.name}") for one in came)
                 gone[room.vm.uuid] = self._home(room, (back, because), *frees)
+
+    def _parked(self, vm: VM, where: Host) -> placement.Move:
+        disks = storage_moves.straight_home(self.snapshot, vm, self.host)
+        return placement.Move(vm, where, 0, disks=tuple(disk.back for disk in disks))
 
     def _lives_on(self, vm: VM, host: Host) -> bool:
         home = self.homes.get(vm.uuid)
@@ -248,8 +253,11 @@ class Graph:
             *behind,
         )
         if move.source is None:
-            act = acts.MigrateVM(move.vm.named, move.to.named, self.host.named, "empty", self._network())
-            return self.add(act, f"{move.vm.name} leaves {self.host.name} for {move.to.name}.", *needs)
+            act = acts.MigrateVM(
+                move.vm.named, move.to.named, self.host.named, "empty", self._network(), disks=move.disks
+            )
+            along = f" with its disks ({storage_moves.spoken(move.disks)})" if move.disks else ""
+            return self.add(act, f"{move.vm.name} leaves {self.host.name} for {move.to.name}{along}.", *needs)
         act = acts.MigrateVM(move.vm.named, move.to.named, move.source.named, "room", self._network())
         return self.add(act, f"{move.vm.name} makes room on {move.source.name} and goes to {move.to.name}.", *needs)
 
@@ -304,19 +312,25 @@ class Graph:
 
     def _home(self, move: placement.Move, *needs: tuple[str, str]) -> str:
         home = self.homes[move.vm.uuid].host
+        disks = tuple(disk.back for disk in move.disks)
+        along = f" with its disks ({storage_moves.spoken(disks)})" if disks else ""
         return self.add(
-            acts.MigrateVM(move.vm.named, home, move.to.named, "home", self._network()),
-            f"{move.vm.name} goes home from {move.to.name} to {home.name}.",
+            acts.MigrateVM(move.vm.named, home, move.to.named, "home", self._network(), disks=disks),
+            f"{move.vm.name} goes home from {move.to.name} to {home.name}{along}.",
             *needs,
             if_it_fails="warn",
         )
 
 
+Homeward = tuple[Named, Named, tuple[DiskMove, ...]]
+"""A VM that goes home, where it is, and what of its disks goes with it."""
+
+
 def steps_back(
-    turn: str, first: int, host: Named, homeward: Sequence[tuple[Named, Named]], waits_for: Sequence[str], network: str
+    turn: str, first: int, host: Named, homeward: Sequence[Homeward], waits_for: Sequence[str], network: str
 ) -> tuple[facts.StepPlanned, ...]:
-    """The steps that take a turn back: enable the host, then bring home each VM that left (VM, where it went), once
-    the moves under way have ended."""
+    """The steps that take a turn back: enable the host, then bring home each VM that left, once the moves under way
+    have ended."""
     ended = tuple(facts.Need(step=step, because="a move under way is let to its end") for step in waits_for)
     enable = facts.StepPlanned(
         step=step_id(turn, first),
@@ -328,18 +342,18 @@ def steps_back(
 
 
 def homeward_steps(
-    turn: str, first: int, host: Named, homeward: Sequence[tuple[Named, Named]], enabled: str, network: str
+    turn: str, first: int, host: Named, homeward: Sequence[Homeward], enabled: str, network: str
 ) -> tuple[facts.StepPlanned, ...]:
-    """Steps that bring VMs home to a host: pairs of VM and where it is now."""
+    """Steps that bring VMs home to a host."""
     return tuple(
         facts.StepPlanned(
             step=step_id(turn, number),
-            act=acts.MigrateVM(vm, host, where, "home", network),
+            act=acts.MigrateVM(vm, host, where, "home", network, disks=disks),
             needs=(facts.Need(step=enabled, because=f"{host.name} takes VMs again"),),
-            why=f"{vm.name} goes home to {host.name}.",
+            why=f"{vm.name} goes home to {host.name}{' with its disks' if disks else ''}.",
             if_it_fails="warn",
         )
-        for number, (vm, where) in enumerate(homeward, first)
+        for number, (vm, where, disks) in enumerate(homeward, first)
     )
 
 

@@ -13,6 +13,7 @@ from services.planner import (
     replication,
     selection,
     storage_discs,
+    storage_moves,
     storage_stops,
     storage_vms,
     strategies,
@@ -65,14 +66,16 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
         return TurnPlan(steps, (), ())
     fresh = new_homes(snapshot, here, standing)
     known = {**standing.homes, **{home.vm.uuid: home for home in fresh}}
-    found = _placed_home_aware(snapshot, here, known, standing, policy)
-    bound = tuple(blockers.of_vms(snapshot, here))
+    bound = blockers.bound(snapshot, here, policy)
+    given = conditions(standing, policy, standing.beside.promised)
+    found = _placed_home_aware(snapshot, here, known, standing, policy, bound)
     kept = (*bound, *(blockers.of_short(snapshot, here, one) for one in found.short))
     if going := storage_vms.going_away(snapshot, here, kept, policy):
         bound = storage_vms.in_the_way(snapshot, here, going, bound)
-        found = _placed_home_aware(snapshot, here, known, standing, policy, going)
+        found = _placed_home_aware(snapshot, here, known, standing, policy, bound, going)
         kept = (*bound, *(blockers.of_short(snapshot, here, one) for one in found.short))
-    chosen = storage_stops.choose(snapshot, here, going, kept, found, standing.done, policy, standing.consents)
+    room = storage_moves.Room(snapshot, here, policy, given, found, standing.beside.disks, going.srs)
+    chosen = storage_stops.choose(snapshot, here, going, kept, found, standing.done, policy, standing.consents, room)
     unclear = (stop for stop in storage_vms.read(snapshot).faults if stop.vm and stop.vm.uuid in _on(snapshot, here))
     stops = (*_in_the_way(snapshot, here, policy), *unclear, *chosen.blockers, *_left_out(here, chosen))
     stops = (*stops, *replication.published_since(snapshot, here, policy))
@@ -80,6 +83,7 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
         return TurnPlan((), fresh, stops)
     graph = Graph(turn, snapshot, here, known, policy, standing.beside, soaks_at(standing, policy))
     back = parked(snapshot, here, standing) if policy.mode == "home" else ()
+    found = replace(found, moves=(*found.moves, *chosen.sends))
     steps = graph.steps(found, chosen.stops, standing.done, back, standing.coming)
     steps = discs.around_moves(steps, turn, snapshot, here)
     steps = storage_discs.around_storage(steps, turn, snapshot, here, going)
@@ -130,18 +134,33 @@ def _going(here: Host, standing: Standing) -> frozenset[str]:
     return frozenset(one.vm for one in standing.beside.leaving.get(here.uuid, ()))
 
 
+def free_to_go(
+    snapshot: PoolSnapshot,
+    here: Host,
+    bound: Sequence[facts.Blocker],
+    policy: Policy,
+    stopped: frozenset[str] = frozenset(),
+) -> list[VM]:
+    """The VMs on a host that nothing keeps there and that are not `stopped` (uuids) in its turn, as they are to be
+    placed."""
+    kept = stopped | {stop.vm.uuid for stop in bound if stop.vm}
+    return [discs.taken_out(vm, policy) for vm in snapshot.resident(here.uuid) if vm.uuid not in kept]
+
+
 def _placed_home_aware(
     snapshot: PoolSnapshot,
     here: Host,
     known: Mapping[str, facts.Home],
     standing: Standing,
     policy: Policy,
+    bound: Sequence[facts.Blocker],
     going: storage_vms.Going = storage_vms.NOTHING,
 ) -> placement.Placement:
     """VMs whose home is another host that is done go straight there; the others are placed. Those that another turn
     takes home are left to it."""
-    bound = {stop.vm.uuid for stop in blockers.of_vms(snapshot, here) if stop.vm} | _going(here, standing) | going.ours
-    vms = [discs.taken_out(vm, policy) for vm in snapshot.resident(here.uuid) if vm.uuid not in bound]
+    left_to_others = _going(here, standing)
+    free = free_to_go(snapshot, here, bound, policy, going.ours)
+    vms = [vm for vm in free if vm.uuid not in left_to_others]
     straight: list[placement.Move] = []
     promised = dict(standing.beside.promised)
     for vm in vms if policy.mode == "home" else ():
@@ -149,10 +168,12 @@ def _placed_home_aware(
         if home is None or home.uuid == here.uuid or home.uuid not in standing.done:
             continue
         room = snapshot.free(home) - promised.get(home.uuid, 0)
-        if room < vm.footprint or placement.obstacle(snapshot, vm, here, home, standing.done):
+        disks = storage_moves.straight_home(snapshot, vm, home)
+        bare = replace(vm, srs=tuple(sr for sr in vm.srs if sr not in {disk.source.uuid for disk in disks}))
+        if room < vm.footprint or placement.obstacle(snapshot, bare, here, home, standing.done):
             continue
         promised[home.uuid] = promised.get(home.uuid, 0) + placement.comfortable(vm)
-        straight.append(placement.Move(vm, home, placement.comfortable(vm)))
+        straight.append(placement.Move(vm, home, placement.comfortable(vm), disks=disks))
     gone = {move.vm.uuid for move in straight}
     left = [vm for vm in vms if vm.uuid not in gone]
     given = replace(conditions(standing, policy, promised), may_make_room=_movable(snapshot, standing, going.ours))

@@ -162,7 +162,9 @@ def _replanned(view: View, turn: Turn, host: Named, survey: Step, snapshot: Pool
         return None
     because = f"{len(plan.steps)} moves from {host.name} are planned again."
     sweep = turn.of_kind("evacuate_rest")[0]
-    away = tuple(step for step in plan.steps if isinstance(step.act, acts.MigrateVM) and step.act.purpose == "empty")
+    away = tuple(
+        step for step in plan.steps if isinstance(step.act, (acts.ShutdownVM, acts.SuspendVM)) or _leaves(step)
+    )
     home = tuple(step for step in plan.steps if step not in away)
     said: list[facts.RunFact] = [
         facts.StepsAdded(**view.ids, turn=turn.id, steps=away, homes=plan.homes, before=sweep.id, because=because)
@@ -171,6 +173,10 @@ def _replanned(view: View, turn: Turn, host: Named, survey: Step, snapshot: Pool
         before = gates.first_after(turn)
         said.append(facts.StepsAdded(**view.ids, turn=turn.id, steps=home, before=before, because=because))
     return Said(tuple(said), sentence=because)
+
+
+def _leaves(step: facts.StepPlanned) -> bool:
+    return isinstance(step.act, acts.MigrateVM) and step.act.purpose == "empty"
 
 
 def _standing(view: View, turn: Turn, snapshot: PoolSnapshot) -> turn_plan.Standing:

@@ -47,7 +47,10 @@ _PHRASES: Mapping[str, Callable[[Any], str]] = MappingProxyType(
         "dump_database": lambda act: "keeping a copy of the pool's database",
         "post_message": lambda act: "leaving a message on the pool",
         "disable_host": lambda act: f"disabling {act.host}",
-        "migrate_vm": lambda act: f"moving {act.vm} {'home ' if act.purpose == 'home' else ''}to {act.to}",
+        "migrate_vm": lambda act: (
+            f"moving {act.vm} {'home ' if act.purpose == 'home' else ''}to {act.to}"
+            f"{' with its disks' if act.disks else ''}"
+        ),
         "shutdown_vm": lambda act: f"shutting down {act.vm}",
         "suspend_vm": lambda act: f"suspending {act.vm}",
         "start_vm": lambda act: f"starting {act.vm} again",

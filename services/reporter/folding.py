@@ -199,7 +199,8 @@ def _move(step: StepDraft, act: acts.MigrateVM) -> Move:
     begun, until = step.tries[-1] if step.tries else (None, None)
     state = _move_state(step)
     why = step.because if state in ("failed", "skipped") else (step.failures or [""])[-1]
-    return Move(act.vm, act.away_from, act.to, act.purpose, state, begun, until, max(1, len(step.tries)), why)
+    copied = step.result.copied if isinstance(step.result, acts.Moved) else 0
+    return Move(act.vm, act.away_from, act.to, act.purpose, state, begun, until, max(1, len(step.tries)), why, copied)
 
 
 def _move_state(step: StepDraft) -> MoveState:

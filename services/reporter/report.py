@@ -78,7 +78,7 @@ class Turn:
 @dataclass(frozen=True, slots=True)
 class Move:
     """A VM's way from one host to another; `attempts` is how often it was tried. `destination` is None where XAPI chose
-    it (the sweep)."""
+    it (the sweep). `copied` are the bytes of disks that went along."""
 
     vm: Named
     source: Named
@@ -89,6 +89,7 @@ class Move:
     ended_at: float | None
     attempts: int = 1
     because: str = ""
+    copied: int = 0
 
 
 @dataclass(frozen=True, slots=True)

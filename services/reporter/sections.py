@@ -9,7 +9,7 @@ from types import MappingProxyType
 from services.reporter import doing
 from services.reporter.letter import HostRow, Section
 from services.reporter.report import Report, Setting, Tone, Trouble, Turn, TurnState
-from services.reporter.spoken import capital, clock, count, duration, listed, on_day, roughly
+from services.reporter.spoken import capital, clock, count, duration, gib, listed, on_day, roughly
 from shared.domain.model import Versions
 
 MOST = 30
@@ -120,6 +120,20 @@ def _stopped(report: Report, zone: tzinfo) -> Iterator[str]:
         yield f"{one.vm} on {one.host} was {how}{since} and {lasted}{by}."
 
 
+def _along(report: Report, zone: tzinfo) -> Iterator[str]:
+    """VMs that took their disks along: one line for all that was copied, then one for each move, the largest first."""
+    moves = [move for move in report.moves if move.copied]
+    if not moves:
+        return
+    names = listed(list(dict.fromkeys(move.vm.name for move in moves)))
+    yield f"{gib(sum(move.copied for move in moves))} of disks were copied for {names}; none was stopped for it."
+    for move in sorted(moves, key=lambda move: (-move.copied, move.vm.name)):
+        over = move.started_at is not None and move.ended_at is not None
+        took = f" in {duration((move.ended_at or 0.0) - (move.started_at or 0.0))}" if over else ""
+        where = "home to" if move.purpose == "home" else "to"
+        yield f"{move.vm} went {where} {move.destination} with {gib(move.copied)} of disks{took}."
+
+
 def _settings(report: Report, zone: tzinfo) -> Iterator[str]:
     if not report.settings:
         yield from report.plans
@@ -167,6 +181,7 @@ _SECTIONS: Mapping[str, Callable[[Report, tzinfo], Iterator[str]]] = MappingProx
         "What was waited for": _waited,
         "What people said": _people,
         "VMs that were stopped": _stopped,
+        "VMs that took their disks along": _along,
         "Settings of the pool": _settings,
         "Security advisories": _advisories,
         "Packages": _packages,

@@ -15,7 +15,7 @@ from services.reporter.report import Report, Turn
 
 COLUMNS = (
     "pool", "run", "what", "name", "uuid", "of", "from", "to", "state", "began", "ended", "seconds", "away_seconds",
-    "attempts", "because",
+    "attempts", "because", "copied",
 )  # fmt: skip
 """Only ever added to, at the end. `what` is run, host, package, move, vm, hold or owed; `of` is the host that a package
 is on, or the home of a VM; times are ISO 8601 in UTC, pool time."""
@@ -85,7 +85,7 @@ def _moves(report: Report) -> Iterator[Row]:
             "to": move.destination.name if move.destination else "", "state": move.state,
             "began": _time(move.started_at), "ended": _time(move.ended_at),
             "seconds": (move.ended_at or 0.0) - (move.started_at or 0.0) if over else None,
-            "attempts": move.attempts, "because": move.because,
+            "attempts": move.attempts, "because": move.because, "copied": move.copied or None,
         }  # fmt: skip
 
 

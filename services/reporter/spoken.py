@@ -94,6 +94,11 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
+def gib(size: int) -> str:
+    """Bytes as people read them: `12.5 GiB`."""
+    return f"{size / 2**30:.1f} GiB"
+
+
 def roughly(seconds: float) -> str:
     """An estimate: no more exact than it is, `about 40 min`."""
     if seconds < 90:

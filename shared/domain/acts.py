@@ -19,6 +19,7 @@ from shared.domain.names import Named
 from shared.domain.replication import CheckReplication as CheckReplication
 from shared.domain.replication import InstallPackage as InstallPackage
 from shared.domain.replication import SwitchService as SwitchService
+from shared.domain.storage import DiskMove
 
 Setting = Literal["ha", "wlb", "auto_poweron"]
 """The settings of a pool that a run changes and puts back."""
@@ -105,7 +106,8 @@ class DisableHost:
 class MigrateVM:
     """Move a running VM to a host. `purpose`: `empty` (away from a host in its turn), `room` (from a host that needs
     the room for another), `home` (back again), or `level` (so that the hosts end with an even load). `instead_of` is
-    the step whose move of the same VM was given up: what it left at work in the pool is cancelled first."""
+    the step whose move of the same VM was given up: what it left at work in the pool is cancelled first. `disks` go
+    with it (`VM.migrate_send`), each to its SR; `to` may then be the host that it is on."""
 
     vm: Named
     to: Named
@@ -113,6 +115,7 @@ class MigrateVM:
     purpose: Literal["empty", "room", "home", "level"] = "empty"
     network: str = ""
     instead_of: str = ""
+    disks: tuple[DiskMove, ...] = ()
     kind: Literal["migrate_vm"] = "migrate_vm"
 
 
@@ -385,10 +388,12 @@ class Installed:
 @dataclass(frozen=True, slots=True)
 class Moved:
     """A VM's move as it happened. `already` means that it stood there before anything was done;
-    `gone` that its owner stopped, deleted or moved it meanwhile, so there was nothing to move."""
+    `gone` that its owner stopped, deleted or moved it meanwhile, so there was nothing to move; `copied` the bytes of
+    disks that went with it."""
 
     already: bool = False
     gone: bool = False
+    copied: int = 0
     kind: Literal["moved"] = "moved"
 
 
@@ -461,7 +466,7 @@ Start = StartVM | ResumeVM
 GivesBack = StartVM | ResumeVM | PlugPBD
 """What gives back to its users what a turn took: owed, and named, where it cannot be done."""
 
-Restoring = RestorePoolSetting | EnableHost | StartVM | ResumeVM | PlugPBD | InsertMedia
+Restoring = RestorePoolSetting | EnableHost | StartVM | ResumeVM | PlugPBD | InsertMedia | MigrateVM
 """What puts back what was changed, at the end of a run, or by `rota undo`."""
 
 WAITS: frozenset[str] = frozenset({"await_host"})

@@ -20,12 +20,14 @@ KEPT_OF_POOL = 40
 @dataclass(frozen=True, slots=True)
 class History:
     """Seconds of pool time, the newest last: `installs` and `boots` (from a reboot's order until the host was back) by
-    a host's uuid; `rates` are the bytes per second that one migration carried, the mean of a turn each."""
+    a host's uuid; `rates` are the bytes per second that one migration carried, the mean of a turn each, and
+    `disk_rates` the same of disks that went along."""
 
     installs: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     boots: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     rates: tuple[float, ...] = ()
     turns: int = 0
+    disk_rates: tuple[float, ...] = ()
 
 
 def after(history: History, ended: facts.TurnEnded) -> History:
@@ -34,14 +36,20 @@ def after(history: History, ended: facts.TurnEnded) -> History:
     if told is None:
         return history
     host = ended.host.uuid
-    rate = told.moved_bytes / told.moving_seconds if told.moving_seconds > 0 and told.moved_bytes > 0 else 0.0
+    rate = _rate(told.moved_bytes, told.moving_seconds)
+    disk_rate = _rate(told.copied_bytes, told.copying_seconds)
     return replace(
         history,
         installs=_with(history.installs, host, told.install_seconds),
         boots=_with(history.boots, host, told.boot_seconds),
         rates=(*history.rates, rate)[-KEPT_OF_POOL:] if rate else history.rates,
         turns=history.turns + 1,
+        disk_rates=(*history.disk_rates, disk_rate)[-KEPT_OF_POOL:] if disk_rate else history.disk_rates,
     )
+
+
+def _rate(size: int, seconds: float) -> float:
+    return size / seconds if seconds > 0 and size > 0 else 0.0
 
 
 def _with(known: Mapping[str, tuple[float, ...]], host: str, seconds: float) -> Mapping[str, tuple[float, ...]]:

@@ -100,7 +100,8 @@ class Evacuation:
 @dataclass(frozen=True, slots=True)
 class Disk:
     """A disk of a VM. `size` is its virtual size in bytes; `cbt` whether changed blocks are tracked; `on_boot` is
-    `persist` or `reset`; `snapshots` how many it has; `shared` whether its SR is."""
+    `persist` or `reset`; `snapshots` how many it has; `shared` whether its SR is; `device` the number of its drive;
+    `used` the bytes that it and its snapshots take where it is (0: its SR does not say)."""
 
     uuid: str
     name: str
@@ -110,6 +111,8 @@ class Disk:
     on_boot: str = "persist"
     snapshots: int = 0
     shared: bool = True
+    device: str = ""
+    used: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,8 @@ class VM:
     that bind it; `tools` whether its guest tools report; `cpu_features` what it saw at its boot (None of a halted one);
     `appliance` (name), `start_order` and `start_delay` (seconds) how it starts with others; `suspend_sr` where its
     memory is kept when it is suspended, `suspended_on` where it lies while it is; `wishes` its other_config keys that
-    begin with `rota.`."""
+    begin with `rota.`; `sendable` whether XAPI offers its move with its disks (migrate_send among
+    allowed_operations)."""
 
     uuid: str
     name: str
@@ -163,6 +167,7 @@ class VM:
     auto_poweron: bool = False
     wishes: Mapping[str, str] = field(default_factory=dict)
     suspended_on: str = ""
+    sendable: bool = True
 
     @property
     def named(self) -> Named:
@@ -187,8 +192,9 @@ def lacking(needed: str, has: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class SR:
     """A storage repository. `free` is its physical size less what is used, bytes (None: it does not say, as for ISOs);
-    `holds` what it is for, XAPI's content_type: `user`, `iso`. Of one whose data is replicated between the hosts
-    `degraded` says in a sentence what is not whole, and `unseen` why that cannot be told."""
+    `holds` what it is for, XAPI's content_type: `user`, `iso`; `size` its physical size in bytes; `migrates` whether
+    its type can take part in storage migration. Of one whose data is replicated between the hosts `degraded` says in a
+    sentence what is not whole, and `unseen` why that cannot be told."""
 
     uuid: str
     name: str
@@ -198,6 +204,9 @@ class SR:
     holds: str = "user"
     degraded: str = ""
     unseen: str = ""
+    size: int = 0
+    tags: tuple[str, ...] = ()
+    migrates: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ A policy stands in rota.toml (per pool) and in an order (for one run); the order
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,11 +26,12 @@ Strategy = Literal["migrate", "migrate_with_storage", "suspend", "shutdown", "sk
 
 
 Cause = Literal["local_disk", "device", "no_tools", "memory", "disc", "one_host", "blocked", "immobile", "no_place",
-                "storage_vm"]  # fmt: skip
+                "storage_vm", "excluded_sr"]  # fmt: skip
 """Why a VM cannot simply move: a disk that only its host reaches; a PCI, GPU, USB or SR-IOV device; no guest tools; no
 host with enough memory; a disc in its drive that only its host reaches; a pool of one host; a block by its owner; a
 mark that it is immobile; no host that could take it for another reason;
-a disk, wherever it runs, on an SR that a VM of the host in its turn serves."""
+a disk, wherever it runs, on an SR that a VM of the host in its turn serves; a disk on an SR that is not to be touched,
+where policy does not let its VM move."""
 
 
 class Policy(BaseModel):
@@ -98,6 +99,19 @@ class Policy(BaseModel):
 
     chains: Mapping[Cause, tuple[Strategy, ...]] = Field(default_factory=dict)
     """What to do with VMs that nobody named, by the cause that keeps them: the first of the chain that can be done."""
+
+    exclude_sr: tuple[Name, ...] = ()
+    """SRs not to touch (off-site, backup), by name, tag or uuid: no disk and no suspended memory is put there, and what
+    lies there stays there."""
+
+    excluded_vms: Literal["move", "block"] = "move"
+    """What becomes of VMs with a disk on such an SR: they move, that disk staying where it is; or they stay too."""
+
+    sr_spare: Share = "5%"
+    """The share of an SR's size that storage moves leave free: what guests write meanwhile needs room too."""
+
+    disk_mib_per_second: Annotated[float, Field(gt=0)] | None = None
+    """What one storage move copies in a second, for the estimate. Left out: what was measured on the pool, else 100."""
 
     owner: Name = ""
     """Who answers for the strategies and chains of this policy: the name on record when a VM is stopped by them."""
@@ -190,8 +204,8 @@ SUPPORTED: Mapping[str, frozenset[Any]] = {
 }
 """The values that Rota carries out today, for each field that names something it may not be able to do."""
 
-STRATEGIES: frozenset[Strategy] = frozenset({"migrate", "suspend", "shutdown", "skip_host", "block", "ask"})
-"""The strategies that Rota carries out today."""
+STRATEGIES: frozenset[Strategy] = frozenset(get_args(Strategy))
+"""The strategies that there are, for what a VM's owner wrote on it."""
 
 
 GATES = ("gates_before_run", "gates_before_turn", "gates_after_turn", "gates_after_run")
@@ -204,10 +218,6 @@ def unsupported(policy: Policy) -> str | None:
         value = getattr(policy, name)
         if value not in allowed:
             return f"The policy asks for {name} = {value!r}, which Rota cannot do yet; leave {name} out."
-    wanted = [*policy.strategies.items(), *((cause, one) for cause, chain in policy.chains.items() for one in chain)]
-    for what, strategy in wanted:
-        if strategy not in STRATEGIES:
-            return f"The policy asks for the strategy {strategy!r} for {what}, which Rota cannot do yet; use 'block'."
     return None
 
 

@@ -35,10 +35,18 @@ def disks(records: Records, vm: Record) -> tuple[Disk, ...]:
             on_boot=str(vdi.get("on_boot", "persist")),
             snapshots=len(vdi.get("snapshots", ())),
             shared=bool(sr["shared"]),
+            device=str(vbd.get("userdevice", "")),
+            used=_used(records, vdi),
         )
-        for kind, _, vdi, sr in _attached(records, vm)
+        for kind, vbd, vdi, sr in _attached(records, vm)
         if kind != "CD"
     )
+
+
+def _used(records: Records, vdi: Record) -> int:
+    """Bytes that a disk and its snapshots take on their SR."""
+    snapshots = (records.get("vdi", {}).get(ref) for ref in vdi.get("snapshots", ()))
+    return sum(int(one.get("physical_utilisation", 0)) for one in (vdi, *filter(None, snapshots)))
 
 
 def discs(records: Records, vm: Record) -> tuple[Disc, ...]:

@@ -30,6 +30,7 @@ from shared.xapi.media import Media
 from shared.xapi.plugging import Plugging
 from shared.xapi.port import Access, GuestLook, HostLook, NotAnswered, PoolLook, Told, VMLook
 from shared.xapi.replication import Replication
+from shared.xapi.sending import Sending
 from shared.xapi.session import Session, value
 
 UNTRUSTED = "UNTRUSTED"
@@ -75,7 +76,7 @@ async def login(
     return Client(session, access, run=run, clock=clock, saw=saw)
 
 
-class Client(Plugging, Media, Replication):
+class Client(Sending, Plugging, Media, Replication):
     """Made by `login`; keeps the promise of `port.Pool`."""
 
     def __init__(
@@ -363,14 +364,6 @@ class Client(Plugging, Media, Replication):
 
     async def _pool_ref(self) -> str:
         return str((await self._session.read("pool.get_all"))[0])
-
-    async def _network(self, wanted: str) -> str:
-        """A network's ref by its uuid or its name."""
-        networks = (await self._session.records(("network",)))["network"]
-        found = [ref for ref, one in networks.items() if wanted in (one["uuid"], one["name_label"])]
-        if not found:
-            raise GiveUp(f"The pool has no network {wanted} for migrations; put right migration_network.")
-        return found[0]
 
     async def _knows_auto_enable(self, host: str) -> bool:
         """Whether both the host and its master take host.disable's second parameter."""

@@ -55,6 +55,17 @@ class DriveLook:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskLook:
+    """A disk of a VM at one moment: the number of its drive, its uuid, its SR, and the bytes that it and its snapshots
+    take there."""
+
+    device: str
+    uuid: str
+    sr: Named
+    used: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class GuestLook:
     """What is heard of a guest. `reported_at` is when its tools last reported, seconds since 1970 by its host's clock,
     None where they never did."""
@@ -226,6 +237,23 @@ class Pool(Protocol):
 
     async def move(self, vm: Named, to: Named, network: str, told: Told) -> None:
         """Move a running VM. `network` by uuid or name, empty for the management network."""
+        ...
+
+    async def disks(self, vm: Named) -> tuple[DiskLook, ...]:
+        """A VM's disks, by the number of their drive; none when the VM is gone."""
+        ...
+
+    async def free_on(self, sr: Named) -> int | None:
+        """The bytes free on an SR, None where it does not say. Raises GiveUp when the pool does not know it."""
+        ...
+
+    async def may_send(self, vm: Named, to: Named, disks: Mapping[str, Named], network: str) -> None:
+        """Raises what the pool would refuse a `send` with."""
+        ...
+
+    async def send(self, vm: Named, to: Named, disks: Mapping[str, Named], network: str, told: Told) -> None:
+        """Move a VM with its disks, or its disks alone where `to` is the host it is on. `disks` is the SR for each
+        drive by its number; the others stay where they are. `network` as of `move`."""
         ...
 
     async def blocks(self, vm: Named) -> Mapping[str, str]:

@@ -34,6 +34,7 @@ SURVEY_CLASSES = (
     "vm_group",
     "vm_appliance",
     "task",
+    "sm",
 )
 
 PARAVIRTUAL = frozenset({"pv", "pvh", "pv_in_pvh"})
@@ -58,7 +59,7 @@ def snapshot(records: Records, *, taken_at: float) -> PoolSnapshot:
         master=master["uuid"],
         hosts=tuple(sorted((host(records, ref) for ref in records["host"]), key=lambda host: (host.name, host.uuid))),
         vms=tuple(sorted((vm(records, record) for record in guests(records)), key=lambda vm: (vm.name, vm.uuid))),
-        srs=tuple(sorted((_sr(record) for record in _all(records, "sr")), key=lambda sr: (sr.name, sr.uuid))),
+        srs=tuple(sorted((_sr(records, one) for one in _all(records, "sr")), key=lambda sr: (sr.name, sr.uuid))),
         networks=tuple(sorted(map(named, _all(records, "network")), key=lambda network: (network.name, network.uuid))),
         settings=settings(records),
         taken_at=taken_at,
@@ -148,6 +149,7 @@ def vm(records: Records, record: Record) -> VM:
         auto_poweron=record["other_config"].get("auto_poweron") == "true",
         wishes=belongings.wishes(record),
         suspended_on=_sr_of(records, record.get("suspend_VDI", NULL)),
+        sendable="migrate_send" in record.get("allowed_operations", ("migrate_send",)),
     )
 
 
@@ -257,7 +259,7 @@ def pool_name(pool: Record, master: Record) -> str:
     return str(pool["name_label"] or master["name_label"] or pool["uuid"])[:LONGEST_NAME]
 
 
-def _sr(record: Record) -> SR:
+def _sr(records: Records, record: Record) -> SR:
     size = int(record.get("physical_size", 0))
     return SR(
         uuid=record["uuid"],
@@ -266,7 +268,17 @@ def _sr(record: Record) -> SR:
         shared=bool(record["shared"]),
         free=max(0, size - int(record.get("physical_utilisation", 0))) if size > 0 else None,
         holds=str(record.get("content_type", "user")),
+        size=max(0, size),
+        tags=tuple(sorted(record.get("tags", ()))),
+        migrates=_migrates(records, str(record["type"])),
     )
+
+
+def _migrates(records: Records, type_: str) -> bool:
+    """Whether the driver of a type of SR has what a move of disks needs (xen-api xapi_vm_migrate.ml,
+    assert_sr_support_operations); where the pool does not tell of the driver, XAPI says so when it is asked."""
+    features = [one.get("features", {}) for one in _all(records, "sm") if one.get("type") == type_]
+    return not features or any({"VDI_SNAPSHOT", "VDI_MIRROR"} <= set(one) for one in features)
 
 
 def _name_of(records: Records, class_: str, ref: str) -> str:

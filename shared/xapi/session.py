@@ -10,6 +10,7 @@ import asyncio
 import xmlrpc.client
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from xml.parsers.expat import ExpatError
 
@@ -163,6 +164,12 @@ class Session:
         except answers.SessionGone:
             return False
         return True
+
+    async def end(self, ref: str) -> None:
+        """End a session that the pool opened for us, by its ref. One that is over, or that nobody can be asked about,
+        is left to the pool."""
+        with suppress(answers.SessionGone, answers.Failure, answers.NoAnswer):
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._call, "session.logout", (ref,))
 
     async def close(self) -> None:
         """Log out and let the thread go, even one that waits for an answer."""

@@ -85,9 +85,10 @@ def assert_disk_movable(ctx: Context, vdi: str, sr: str) -> None:
         told = spec_of(site, one)
         if told is not None and not told.migrates:
             raise Failure("SR_DOES_NOT_SUPPORT_MIGRATION", one, "VDI_SNAPSHOT;VDI_MIRROR")
-    left = target["physical_size"] - target["physical_utilisation"]
-    if left < record["physical_utilisation"]:
-        raise Failure("SR_FULL", str(record["physical_utilisation"]), str(left))
+    left = target["physical_size"] - target["physical_utilisation"] - carrying.on_their_way(site, sr)
+    needed = carrying.used(site, vdi)
+    if left < needed:
+        raise Failure("SR_FULL", str(needed), str(left))
 
 
 def assert_sees(ctx: Context, vm: str, host: str, srs: list[str]) -> None:

@@ -107,3 +107,60 @@ def test_a_fourth_storage_migration_from_one_host_is_refused() -> None:
         assert answer == ["TOO_MANY_STORAGE_MIGRATES", "3"]
 
     played(story, world(hosts=HOSTS, vms=vms))
+
+
+def test_snapshots_go_along_and_room_goes_from_one_sr_to_the_other() -> None:
+    """A disk of 10 GiB takes 4, each of its two snapshots 1; the destination's room is taken while they are copied."""
+    disk = {"sr": LOCAL_SOUTH, "size": "10 GiB", "snapshots": 2}
+    vms = [{"name": "web", "host": "south", "memory": "1 GiB", "disks": [disk]}]
+
+    async def story(xapi: Xapi) -> None:
+        async def taken() -> list[int]:
+            return [
+                int(await xapi("SR.get_physical_utilisation", await xapi.ref(sr))) for sr in (LOCAL_SOUTH, LOCAL_NORTH)
+            ]
+
+        assert await taken() == [6 * GIB, 0]
+        record = await xapi.task("VM.migrate_send", *await send(xapi, "web", "north", LOCAL_NORTH))
+        assert record["status"] == "success"
+        assert await taken() == [0, 6 * GIB]
+        (new,) = await disks(xapi, "web")
+        snapshots = await xapi("VDI.get_snapshots", new)
+        assert len(snapshots) == 2
+        assert {await xapi("VDI.get_SR", one) for one in snapshots} == {await xapi.ref(LOCAL_NORTH)}
+        (line,) = xapi.lines("migration")
+        assert line["ended"] - line["began"] == pytest.approx(1.5 + 6 * GIB / 120e6 + GIB / 400e6, abs=1e-3)
+
+    played(story, world(hosts=HOSTS, vms=vms))
+
+
+def test_a_mirror_that_breaks_half_way_leaves_everything_where_it_was() -> None:
+    """The VM runs on, its disk is the same, and no room is taken."""
+    vms = [{"name": "web", "host": "south", "memory": "1 GiB", "disks": [{"sr": LOCAL_SOUTH, "size": "20 GiB"}]}]
+
+    async def story(xapi: Xapi) -> None:
+        before = await disks(xapi, "web")
+        xapi.sim.fault("mirror_fails", vm="web", at_fraction=0.5)
+        record = await xapi.task("VM.migrate_send", *await send(xapi, "web", "north", LOCAL_NORTH))
+        assert record["error_info"] == ["MIRROR_FAILED", before[0]]
+        assert await disks(xapi, "web") == before
+        assert int(await xapi("SR.get_physical_utilisation", await xapi.ref(LOCAL_NORTH))) == 0
+        (line,) = xapi.lines("migration")
+        assert line["ended"] - line["began"] == pytest.approx(1 + 20 * GIB * 2 / 5 / 2 / 120e6, abs=1)
+
+    played(story, world(hosts=HOSTS, vms=vms))
+
+
+def test_the_drivers_of_srs_say_what_they_can_do() -> None:
+    """By type; a library of ISOs can mirror nothing."""
+    srs = [
+        {"name": "NFS", "default": True},
+        {"name": "ISOs", "type": "iso"},
+        {"name": "Rigid", "type": "smb", "migrates": False},
+    ]
+
+    async def story(xapi: Xapi) -> None:
+        told = {one["type"]: set(one["features"]) for one in (await xapi("SM.get_all_records")).values()}
+        assert {type_ for type_, can in told.items() if {"VDI_SNAPSHOT", "VDI_MIRROR"} <= can} == {"nfs", "ext"}
+
+    played(story, world(hosts=HOSTS, srs=srs))

@@ -88,6 +88,23 @@ def disc_text(run: str, vm: Named, home: Named, disc: Named) -> str:
     return json.dumps(note, sort_keys=True)
 
 
+def disks_key(vm: Named) -> str:
+    """The key of the note of a VM whose disks are away from where they live."""
+    return f"rota:disks:{vm.uuid}"
+
+
+def disks_text(run: str, vm: Named, home: Named, disks: Mapping[str, Named], at: float) -> str:
+    """That note: the host it lives on, the SR of each disk by the number of its drive, and since when (pool time)."""
+    where = " ".join(f"vdi:<disk {device}>={sr.uuid}" for device, sr in sorted(disks.items()))
+    undo = (
+        f"xe vm-migrate uuid={vm.uuid} host={home.name} remote-master=<master> remote-username=root"
+        f" remote-password=<password> {where}"
+    )
+    srs = {device: sr.uuid for device, sr in disks.items()}
+    note = {"run": run, "undo": undo, "vm": vm.name, "home": home.uuid, "disks": srs, "at": at}
+    return json.dumps(note, sort_keys=True)
+
+
 def installed_key(host: Named) -> str:
     """The key of the note that something was installed on a host, which stays until it was rebooted and checked."""
     return f"rota:installed:{host.uuid}"

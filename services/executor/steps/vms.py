@@ -17,11 +17,11 @@ MOVE_PATIENCE = 3600.0
 async def migrate(act: acts.MigrateVM, work: Work) -> Ended:
     """Move a running VM. One that its owner stopped, deleted or moved elsewhere meanwhile is a fact of life."""
     if act.instead_of:
-        await work.pool.give_up(work.place.run, act.instead_of, _nothing_to_tell)
-    before = await _at_rest(act.vm, work)
+        await work.pool.give_up(work.place.run, act.instead_of, nothing_to_tell)
+    before = await at_rest(act.vm, work)
     if (settled := _settled(act, before, work)) is not None:
         return settled
-    _movable(act, before)
+    movable(act, before)
 
     async def told(share: float) -> None:
         await work.say(share, f"Moving {act.vm} from {act.away_from} to {act.to}: {share:.0%}.")
@@ -49,7 +49,7 @@ async def sweep(act: acts.EvacuateRest, work: Work) -> Ended:
     found = (await work.pool.host(act.host)).residents
     for vm in found:
         if vm.moving:
-            await _at_rest(vm.named, work)
+            await at_rest(vm.named, work)
             found = (await work.pool.host(act.host)).residents
     if not found:
         return Ended(acts.Swept(), f"No VM is left on {act.host}.")
@@ -70,11 +70,11 @@ async def sweep(act: acts.EvacuateRest, work: Work) -> Ended:
     return Ended(acts.Swept(tuple(vm.named for vm in found)), f"The pool moved {names} off {act.host}.")
 
 
-async def _nothing_to_tell(share: float) -> None:
+async def nothing_to_tell(share: float) -> None:
     """How far a move is that was given up tells nothing of this one."""
 
 
-async def _at_rest(vm: Named, work: Work) -> VMLook | None:
+async def at_rest(vm: Named, work: Work) -> VMLook | None:
     """A VM once it is not on its way: a move that somebody began, or that outlived its task, is waited for."""
     look = await work.pool.vm(vm)
     if look is None or not look.moving:
@@ -90,7 +90,7 @@ def _settled(act: acts.MigrateVM, vm: VMLook | None, work: Work) -> Ended | None
     if vm is None:
         return Ended(acts.Moved(gone=True), f"{act.vm} was deleted meanwhile, so there is nothing to move.")
     if vm.power_state in OFF:
-        return Ended(acts.Moved(gone=True), f"{act.vm} was {_STOPPED[vm.power_state]} meanwhile, so it stays.")
+        return Ended(acts.Moved(gone=True), f"{act.vm} was {STOPPED[vm.power_state]} meanwhile, so it stays.")
     if vm.host is None or vm.host.uuid == act.away_from.uuid:
         return None
     if vm.host.uuid == act.to.uuid:
@@ -98,7 +98,8 @@ def _settled(act: acts.MigrateVM, vm: VMLook | None, work: Work) -> Ended | None
     return Ended(acts.Moved(gone=True), f"{act.vm} was moved to {vm.host} meanwhile by somebody else.")
 
 
-def _movable(act: acts.MigrateVM, vm: VMLook | None) -> None:
+def movable(act: acts.MigrateVM, vm: VMLook | None) -> None:
+    """Raises why a VM cannot be moved as it is."""
     if vm is None or vm.host is None:
         raise TryAgain(f"{act.vm} runs and the pool does not say where; it may be starting.", after=10)
     if vm.power_state == "paused":
@@ -109,4 +110,4 @@ def _movable(act: acts.MigrateVM, vm: VMLook | None) -> None:
         )
 
 
-_STOPPED = {"halted": "shut down", "suspended": "suspended"}
+STOPPED = {"halted": "shut down", "suspended": "suspended"}

@@ -7,17 +7,19 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from shared.domain.model import VM, Host
+from shared.domain.storage import DiskMove
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
     """A VM and the host it goes to; `memory` in bytes, overhead included. `source` is the host it makes room on, None
-    where it leaves the host that is emptied."""
+    where it leaves the host that is emptied; `disks` go with it to other SRs."""
 
     vm: VM
     to: Host
     memory: int
     source: Host | None = None
+    disks: tuple[DiskMove, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ from shared.domain.facts.root import Fact, Value
 from shared.domain.model import Package
 from shared.domain.names import Name, Named, Seconds, Sentence, Token
 from shared.domain.policy import Policy
+from shared.domain.storage import DiskMove
 
 
 class ForecastMove(Value):
     """A VM that leaves a host in its turn (`empty`), or makes room on its own, `source`, for one that does
     (`room`), and comes back. `times` are seconds from the run's beginning: it leaves from, until; it goes home
-    from, until."""
+    from, until. `disks` go with it, copied there and back; `cause` and `because` say why it cannot go without."""
 
     vm: Named
     to: Named
@@ -24,6 +25,9 @@ class ForecastMove(Value):
     times: tuple[int, ...] = ()
     purpose: Literal["empty", "room"] = "empty"
     source: Named | None = None
+    disks: tuple[DiskMove, ...] = ()
+    cause: Name = ""
+    because: Sentence = ""
 
 
 class ForecastPart(Value):

@@ -55,12 +55,15 @@ class Debt(Value):
 
 class Measured(Value):
     """What a turn took, for the next estimate: seconds of pool time of the installation and from the reboot's order
-    until the host was back (0: there was none), bytes that were moved, and the seconds of all moves together."""
+    until the host was back (0: there was none), bytes that were moved, and the seconds of all moves together; the same
+    of VMs that took their disks along, by the bytes of these."""
 
     install_seconds: Seconds = 0.0
     boot_seconds: Seconds = 0.0
     moved_bytes: int = 0
     moving_seconds: Seconds = 0.0
+    copied_bytes: int = 0
+    copying_seconds: Seconds = 0.0
 
 
 class Details(Value):

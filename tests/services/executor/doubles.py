@@ -25,7 +25,7 @@ from shared.domain.model import HA, Package, PoolSettings, PoolSnapshot, Version
 from shared.domain.names import Named
 from shared.service import Context
 from shared.settings import BusSettings, PoolAccess, Settings
-from shared.xapi.port import DriveLook, GuestLook, HostLook, PoolLook, SRLook, Told, VMLook
+from shared.xapi.port import DiskLook, DriveLook, GuestLook, HostLook, PoolLook, SRLook, Told, VMLook
 
 ATHOS = Named("uuid-athos", "athos")
 PORTHOS = Named("uuid-porthos", "porthos")
@@ -157,6 +157,18 @@ class FakePool:
 
     async def database(self) -> bytes:
         return b""
+
+    async def disks(self, vm: Named) -> tuple[DiskLook, ...]:
+        raise NotImplementedError
+
+    async def free_on(self, sr: Named) -> int | None:
+        raise NotImplementedError
+
+    async def may_send(self, vm: Named, to: Named, disks: Mapping[str, Named], network: str) -> None:
+        raise NotImplementedError
+
+    async def send(self, vm: Named, to: Named, disks: Mapping[str, Named], network: str, told: Told) -> None:
+        raise NotImplementedError
 
     async def blocks(self, vm: Named) -> Mapping[str, str]:
         raise NotImplementedError

@@ -6,11 +6,12 @@ is over or stands still. What the acts did is kept, to be judged.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from services.planner import advance, orders
+from services.planner import advance, orders, placement, storage_moves
 from shared.domain import acts, commands, facts, messages
 from shared.domain.book import Book, fold
 from shared.domain.model import HA, SR, VM, Disc, Host, Package, PoolSettings, PoolSnapshot, Versions
@@ -198,9 +199,38 @@ class Play:
         return acts.SurveyTaken(name, "digest", len(self.world.hosts), len(self.world.vms))
 
     def _migrate(self, command: commands.DoStep) -> acts.Result:
-        assert isinstance(command.act, acts.MigrateVM)
-        self._move(command.act)
-        return acts.Moved()
+        act = command.act
+        assert isinstance(act, acts.MigrateVM)
+        found = next((one for one in self.world.vms if one.uuid == act.vm.uuid), None)
+        if found is None or (found.power_state != "running" and not act.disks):
+            return acts.Moved(gone=True)
+        copied = self._send(act, found) if act.disks else 0
+        self._move(act)
+        return acts.Moved(copied=copied)
+
+    def _send(self, act: acts.MigrateVM, sent: VM) -> int:
+        """Disks go to their SRs, as `VM.migrate_send` takes them; the note in the pool says where they live."""
+        source, target = self._host(act.away_from), self._host(act.to)
+        assert not placement.older(target.versions, source.versions), f"{act.vm} went to {target.name}, which is older"
+        wanted = {disk.device: disk.to.uuid for disk in act.disks}
+        assert set(wanted.values()) <= set(target.attached), f"{target.name} does not reach the SRs of {act.vm}"
+        leaving = [disk for disk in sent.disks if wanted.get(disk.device, disk.sr) != disk.sr]
+        taken = {
+            sr.uuid: sum(disk.used for disk in leaving if wanted[disk.device] == sr.uuid)
+            - sum(disk.used for disk in leaving if disk.sr == sr.uuid)
+            for sr in self.world.srs
+        }
+        srs = tuple(replace(sr, free=(sr.free or 0) - taken[sr.uuid]) for sr in self.world.srs)
+        assert all((sr.free or 0) >= 0 for sr in srs if taken[sr.uuid]), f"{act.vm} found no room on an SR"
+        key, notes = f"rota:disks:{act.vm.uuid}", dict(self.world.settings.notes)
+        homes = {disk.device: disk.sr for disk in sent.disks if disk.device in wanted}
+        notes.setdefault(key, json.dumps({"home": act.away_from.uuid, "disks": homes}))
+        after = storage_moves.moved(sent, act)
+        if all(disk.sr == json.loads(notes[key])["disks"].get(disk.device, disk.sr) for disk in after.disks):
+            del notes[key]
+        vms = tuple(after if one.uuid == sent.uuid else one for one in self.world.vms)
+        self.world = replace(self.world, vms=vms, srs=srs, settings=replace(self.world.settings, notes=notes))
+        return sum(disk.used for disk in leaving)
 
     def _stop(self, command: commands.DoStep) -> acts.Result:
         act = command.act

@@ -10,7 +10,7 @@ import pytest
 from services.planner import forecasting, orders, strategies
 from shared.domain import acts, commands, facts
 from shared.domain.model import SR, VM, Disk, PoolSnapshot
-from shared.domain.policy import Cause, Policy, unsupported
+from shared.domain.policy import Cause, Policy
 from tests.services.planner.play import GIB, Play, failed, host, pool, vm
 
 
@@ -129,12 +129,6 @@ def test_a_consent_changes_nothing_in_the_plan_that_was_agreed_to() -> None:
     found, policy = world(pinned("scratch", "porthos")), Policy(strategies={"scratch": "ask"})
     given = strategies.Consents({"scratch": "ann@desk"})
     assert forecasting.forecast(found, policy).digest == forecasting.forecast(found, policy, consents=given).digest
-
-
-def test_moving_disks_is_refused_as_not_yet_supported() -> None:
-    """By name and in a chain."""
-    assert "migrate_with_storage" in str(unsupported(Policy(strategies={"db": "migrate_with_storage"})))
-    assert "local_disk" in str(unsupported(Policy(chains={"local_disk": ("migrate_with_storage",)})))
 
 
 # --- carried out ------------------------------------------------------------------------------------------------------

@@ -32,8 +32,10 @@ def with_drive(table: records.Table) -> records.Table:
         "name_label": "root",
         "SR": ref("nfs"),
         "virtual_size": "5000",
+        "physical_utilisation": "2000",
         "snapshots": ["a", "b"],
     }
+    table["vdi"]["a"] = {**disk, "uuid": "uuid-a", "physical_utilisation": "300", "snapshots": []}
     table["vdi"][ref("disk")] = {**disk, "cbt_enabled": True, "on_boot": "reset"}
     table["vdi"][ref("image")] = {"uuid": "uuid-image", "name_label": "setup.iso", "SR": ref("isos")}
     table["vbd"][ref("vbd")] |= {"uuid": "uuid-vbd", "type": "Disk", "userdevice": "0"}
@@ -44,9 +46,10 @@ def with_drive(table: records.Table) -> records.Table:
 
 
 def test_disks_and_discs_are_told_apart() -> None:
-    """By the kind of drive; sizes in bytes, and whether others reach the SR."""
+    """By the kind of drive; sizes in bytes, those of the snapshots that are there with it, and whether others reach the
+    SR."""
     found = vm(with_drive(records.pool()))
-    assert found.disks == (Disk("uuid-disk", "root", "uuid-nfs", 5000, True, "reset", 2, True),)
+    assert found.disks == (Disk("uuid-disk", "root", "uuid-nfs", 5000, True, "reset", 2, True, "0", 2300),)
     assert found.discs == (Disc("uuid-image", "setup.iso", "uuid-isos", "uuid-cd", False),)
     assert found.srs == ("uuid-isos", "uuid-nfs")
 
@@ -117,3 +120,13 @@ def test_a_host_tells_its_addresses_its_features_and_what_a_backup_holds_there()
 def test_cpu_features_are_compared_bit_by_bit(needed: str, has: str, missing: bool) -> None:
     """A word that is not there has none; who says nothing is believed."""
     assert lacking(needed, has) is missing
+
+
+def test_an_sr_says_whether_its_driver_lets_disks_move() -> None:
+    """By what the pool tells of drivers; one that it does not tell of is not doubted."""
+    for features, expected in ({"VDI_SNAPSHOT": 1, "VDI_MIRROR": 1}, True), ({"VDI_SNAPSHOT": 1}, False), (None, True):
+        table = with_drive(records.pool())
+        nfs = table["sr"][ref("nfs")]
+        table["sm"] = {} if features is None else {"sm": {"type": nfs["type"], "features": features}}
+        found = reading.snapshot(table, taken_at=0.0)
+        assert next(sr.migrates for sr in found.srs if sr.uuid == "uuid-nfs") is expected
