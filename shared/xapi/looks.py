@@ -80,9 +80,11 @@ def sr_look(records: Records, uuid: str) -> SRLook | None:
 
 
 def _uses(records: Records, vdis: Mapping[str, Record]) -> Iterator[DiskUse]:
+    """As PBD.unplug judges it: of VMs that are resident on a host, so not of those that are suspended (xen-api
+    xapi_pbd.ml get_active_vdis_by_pbd)."""
     for vbd in records.get("vbd", {}).values():
         vm = records.get("vm", {}).get(vbd["VM"])
-        if vbd["VDI"] in vdis and vbd["currently_attached"] and vm is not None:
+        if vbd["VDI"] in vdis and vbd["currently_attached"] and vm is not None and vm["resident_on"] != NULL:
             disk = vdis[vbd["VDI"]]
             name = str(disk["name_label"] or disk["uuid"])
             yield DiskUse(name, reading.named(vm).name, bool(vm["is_control_domain"]))
