@@ -10,7 +10,7 @@ import pytest
 from services.planner import backups, blockers, concerns, forecasting
 from shared.domain.model import SR, VM, Disc, Disk, Evacuation, Package, PoolSettings, PoolSnapshot
 from shared.domain.policy import Policy
-from tests.services.planner.play import GIB, host, pool, vm
+from tests.services.planner.play import GIB, UPDATES, host, pool, vm
 
 LOCAL = ("sr-nfs", "sr-local")
 
@@ -78,6 +78,44 @@ def test_missing_tools_bind_where_xapi_says_so_and_are_a_warning_elsewhere() -> 
         "install them" in stopped(two(vm("db", "athos", prevents=Evacuation("VM_LACKS_FEATURE"))))["VM_LACKS_FEATURE"]
     )
     assert "VM db has no guest tools that report" in warned(two(vm("db", "athos", tools=False)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "cause"),
+    [
+        ({"power_state": "paused"}, "VM_BAD_POWER_STATE", "db on athos is paused; unpause it or stop it"),
+        ({"prevents": Evacuation("VM_IS_IMMOBILE")}, "VM_IS_IMMOBILE", "marked as not migratable"),
+        ({"prevents": Evacuation("VM_NON_SUSPENDABLE")}, "VM_NON_SUSPENDABLE", "cannot be suspended"),
+        (
+            {"prevents": Evacuation("VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION")},
+            "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION",
+            "a disk of it is reset at each boot",
+        ),
+    ],
+)
+def test_what_else_binds_a_vm_is_told_with_its_cause(changes: dict[str, Any], code: str, cause: str) -> None:
+    """A paused guest, a mark of its owner, a guest that cannot be suspended, a disk that is reset."""
+    assert cause in stopped(two(vm("db", "athos", **changes)))[code]
+
+
+def test_a_member_that_is_ahead_of_its_master_is_no_blocker_and_is_told() -> None:
+    """It joins after the master's turn."""
+    behind = host("porthos", ahead=True, live=False, updates=None)
+    snapshot = pool((host("athos"), behind, host("aramis")), (vm("db", "athos"),), PoolSettings())
+    assert stopped(snapshot) == {}
+    assert "porthos was updated before its master and is not let in; it joins by itself after the turn of athos" in (
+        noted(snapshot)
+    )
+
+
+def test_from_when_to_when_snapshots_are_refused_is_told() -> None:
+    """Where the updates change what XAPI compares; nothing is said of those that do not."""
+    newer = (Package("xapi-core", "26.1.0", "1"), *UPDATES)
+    hosts = (host("athos", updates=newer), host("porthos", updates=newer))
+    said = noted(pool(hosts, (vm("db", "athos"),), PoolSettings()))
+    assert "this pool refuses snapshots, and so backups" in said
+    assert "(from minute " in said
+    assert "refuses snapshots" not in noted(two(vm("db", "athos")))
 
 
 def test_want_of_memory_says_how_much_and_whether_squeezing_would_do() -> None:
