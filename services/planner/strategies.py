@@ -163,6 +163,8 @@ def _sent(vm: VM, cause: Cause, room: storage_moves.Room | None, *, last: bool) 
     resort."""
     if room is None:
         return "there is nowhere to take them"
+    if cause == "storage_vm":
+        return "Rota does not take disks off storage that goes away in a turn; move them beforehand"
     if cause not in SENDABLE:
         return "what keeps it on its host is not its disks"
     return room.send(vm, again=last)

@@ -170,6 +170,11 @@ def test_a_storage_vm_on_anothers_storage_is_refused() -> None:
             "filer-a serves 'Depot a' to this pool and cannot leave",
         ),
         (lambda one: changed(one, "filer-a", strategy="block"), SHUT, "its strategy is 'block'"),
+        (
+            lambda one: one,
+            Policy(chains={"storage_vm": ("migrate_with_storage",)}),
+            "Rota does not take disks off storage that goes away in a turn; move them beforehand",
+        ),
         (lambda one: changed(one, "wiki", power_state="paused"), SHUT, "VM wiki on porthos is paused"),
         (
             lambda one: replace(one, settings=replace(one.settings, suspend_sr="sr-a")),
