@@ -149,3 +149,18 @@ def test_an_xostor_pool_that_does_not_become_whole_is_held_before_the_next_host(
         assert house.sim.state()["hosts"]["beta"]["enabled"]
 
     tell(story, tmp_path, world="xostor")
+
+
+def test_a_clustered_pool_bears_one_host_away_at_a_time(tmp_path: Path) -> None:
+    """Whatever was asked for, and the plan says so; no host's part is missing when the next one goes."""
+
+    async def story(house: House) -> None:
+        await house.order(commands.StartRun(pool="lab", policy={"max_away": 2, "updates": False}))
+        over = await house.until("run_ended")
+        assert isinstance(over, facts.RunEnded)
+        assert over.outcome == "succeeded_with_warnings", over
+        assert "'Clustered' is replicated between the hosts, so at most 1 of the 2 hosts" in over.warnings[0]
+        storage = [line["state"] for line in house.sim.journal if line["kind"] == "sr"]
+        assert storage[:5] == ["degraded", "whole", "degraded", "whole", "degraded"]
+
+    tell(story, tmp_path, world="clustered")
