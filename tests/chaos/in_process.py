@@ -17,6 +17,7 @@ import structlog
 from structlog.stdlib import BoundLogger
 
 from shared.domain import commands, facts, names
+from simulator.control import disks_of
 from tests.chaos import blows, harm
 from tests.chaos.blows import Call, Case
 from tests.chaos.campaign import Outcome
@@ -26,6 +27,9 @@ from tests.stories.house import SERVICES, STAFF, House, tell
 
 PATIENCE = 4 * 3600.0
 """Simulated seconds within which a run must have ended, and been told."""
+
+AWAY = "rota:disks:"
+"""What notes of disks begin with that may not go home yet: to a host that is older than the one they are on."""
 
 AFTERMATH = 90.0
 """Simulated seconds in which everything is left alone after the end, to see that nothing more happens; longer
@@ -139,7 +143,9 @@ async def _told(house: House, case: Case, log: BoundLogger) -> Verdict:
         cancelled = any(isinstance(fact, facts.RunCancelling) for fact in journal)
         wrong = [*missing, *frail.crashed, *_amiss(journal, cancelled)]
         wrong += [*harm.found(house.sim.journal, scene.promise, cancelled=cancelled), *_twice(house)]
-        wrong += [f"{what} was {value}." for what, value in before.items() if _standing(house)[what] != value]
+        after = _standing(house)
+        away = {what for what, value in after.items() if cancelled and value == "noted as away"}
+        wrong += [f"{what} was {value}." for what, value in before.items() if what not in away and after[what] != value]
     finally:
         canceller.cancel()
         await asyncio.gather(canceller, return_exceptions=True)
@@ -160,7 +166,11 @@ def _standing(house: House) -> dict[str, object]:
         if drive["type"] == "CD":
             told[f"Disc in drive {ref}"] = drive["VDI"]
     config = site.pool_record["other_config"]
-    told["Notes on the pool"] = sorted(key for key in config if key.startswith("rota:") and "installed" not in key)
+    notes = sorted(key for key in config if key.startswith("rota:") and "installed" not in key)
+    told["Notes on the pool"] = [key for key in notes if not key.startswith(AWAY)]
+    for _, vm in site.world.all("VM"):
+        noted = f"{AWAY}{vm['uuid']}" in notes
+        told[f"Disks of {vm['name_label']}"] = "noted as away" if noted else disks_of(site, vm)
     return told
 
 

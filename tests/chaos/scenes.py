@@ -44,4 +44,5 @@ SCENES: Mapping[str, Scene] = {
     "a disc in a drive": _recipe("discs"),
     "storage VMs": _recipe("storage-vms", "filer-alpha", "filer-beta", "shop", "wiki", "db"),
     "XOSTOR": _recipe("xostor"),
+    "local storage only": _recipe("local-only"),
 }

@@ -30,6 +30,6 @@ def test_a_way_home_is_called_one() -> None:
 
 def test_a_kind_without_a_row_is_told_by_its_own_name() -> None:
     """A planner that is newer than the reporter must not silence it."""
-    later = cast("acts.Act", SimpleNamespace(kind="eject_media", vm=story.VMS[0]))
-    assert doing.phrase(later) == "the step 'eject media' of db-1"
+    later = cast("acts.Act", SimpleNamespace(kind="clone_vm", vm=story.VMS[0]))
+    assert doing.phrase(later) == "the step 'clone vm' of db-1"
     assert doing.phase(later) == "preparing"
