@@ -1,7 +1,8 @@
 """`make prove`: the planner beside an exact solver, with progress, a table, and build/prove.json.
 
-COUNT turns (10,000) and SCHEDULES whole updates (60) from SEED (1) on, judged by WORKERS at once (2), at most WITHIN
-(10) seconds for each schedule. Ends with 1 where the planner is wrong or its schedules are longer than they may be.
+COUNT turns (10,000) and SCHEDULES whole updates (60) from SEED (1) on, judged by WORKERS at once (2), with some WITHIN
+(10) seconds of a core at most for each schedule. Ends with 1 where the planner is wrong, or its schedules are longer
+than they may be.
 """
 
 from __future__ import annotations

@@ -38,10 +38,14 @@ class Row:
         return self.planner / (self.solver if self.proved else self.bound)
 
 
-def judge(seed: int, *, seconds: float = 0.0, work: float = 0.0) -> Row:
-    """One update judged; the solver has so many seconds, or so much work."""
+WORK_A_SECOND = 0.3
+"""What CP-SAT counts as work in a second of an idle core on these questions, about."""
+
+
+def judge(seed: int, *, work: float) -> Row:
+    """One update judged; the solver has so much work."""
     asked = update(seed)
-    said = shortest(asked, seconds=seconds, work=work)
+    said = shortest(asked, work=work)
     return Row(
         seed=seed,
         hosts=len(asked.snapshot.hosts),
@@ -57,10 +61,12 @@ def judge(seed: int, *, seconds: float = 0.0, work: float = 0.0) -> Row:
 
 def of(seeds: range, workers: int, seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
     """The updates of these seeds, as it is kept in build/prove.json."""
-    say(f"{len(seeds)} schedules, seeds {seeds.start} to {seeds.stop - 1}, at most {seconds:.0f} s each:")
+    say(
+        f"{len(seeds)} schedules, seeds {seeds.start} to {seeds.stop - 1}, at most some {seconds:.0f} s of a core each:"
+    )
     rows: list[Row] = []
     with get_context("spawn").Pool(workers) as pool:
-        for row in pool.imap(partial(judge, seconds=seconds), seeds):
+        for row in pool.imap(partial(judge, work=seconds * WORK_A_SECOND), seeds):
             rows.append(row)
             say(line(row))
     over = [row.over for row in rows if row.proved]

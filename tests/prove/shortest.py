@@ -25,12 +25,12 @@ PREPARE, LOOK, CHECK, MOVE = 10, 20, 10, 2
 """Seconds that estimate.py states for what has no history."""
 
 
-def shortest(update: Update, *, seconds: float = 0.0, work: float = 0.0, fixed: bool = False) -> solver.Answer:
+def shortest(update: Update, *, work: float, fixed: bool = False) -> solver.Answer:
     """The least seconds from the beginning to the last VM's way home, or the best that was found and a bound; `fixed`
     holds VMs to the places that the planner gives them."""
     model = solver.new_model()
     _Schedule(update, model, fixed).written()
-    return solver.ask(model, seconds=seconds, work=work)
+    return solver.ask(model, work=work)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,16 +37,12 @@ def new_model() -> Any:
     return _cp().CpModel()
 
 
-def ask(model: Any, *, work: float = 0.0, seconds: float = 0.0) -> Answer:
-    """What CP-SAT says of a model, with one worker: within so much `work`, which it counts about as seconds of an idle
-    core and which is the same on a busy one, so that the same seed gets the same answer; or within `seconds` by the
-    clock."""
+def ask(model: Any, *, work: float) -> Answer:
+    """What CP-SAT says of a model, with one worker: within so much `work`, which it counts by what it does
+    and which is the same on a busy machine, so that the same seed gets the same answer."""
     solver = _cp().CpSolver()
     solver.parameters.num_workers = 1
-    if work:
-        solver.parameters.max_deterministic_time = work
-    if seconds:
-        solver.parameters.max_time_in_seconds = seconds
+    solver.parameters.max_deterministic_time = work
     status = _NAMES[solver.solve(model).name]
     some = status in ("optimal", "feasible") and model.has_objective()
     return Answer(status, solver.objective_value if some else 0.0, solver.best_objective_bound, solver.value)

@@ -69,6 +69,20 @@ def test_a_chain_of_moves_is_found_by_both() -> None:
     assert [*broken(asked, found)] == []
 
 
+def test_seven_small_vms_make_room_for_one_large_one() -> None:
+    """Each of them alone is no help, and there are too many to try them in any choice."""
+    hosts = (host("athos", 42), host("porthos", 42), host("aramis", 18))
+    small = [vm(f"p{number}", "porthos", 2) for number in range(9)]
+    vms = (vm("big", "athos", 36), *small)
+    movable = frozenset(one.uuid for one in small)
+    given = Conditions(may_make_room=lambda one: one.uuid in movable)
+    asked = World(0, pool(hosts, vms), hosts[0], vms[:1], given, movable)
+    assert not feasible.moves(asked, 6).found
+    found = placement.place(asked.snapshot, asked.leaving, asked.vms, asked.conditions)
+    assert len(found.rooms) == 7
+    assert [*broken(asked, found)] == []
+
+
 def test_a_placement_that_breaks_a_rule_is_seen() -> None:
     """Too much on a host, a move that waits for nothing, a VM left behind."""
     asked = chain()

@@ -20,14 +20,15 @@ from shared.domain.model import VM, Host
 ATTEMPTS = 3000
 """So many places are tried for one answer at each number of VMs that are put out; it takes some tenths of a second."""
 
-PUT_OUT = (0, 1, 2, 3, 4, 6)
+PUT_OUT = (0, 1, 2, 3, 4, 6, 9)
 """So many VMs of receiving hosts at most are moved to make room, the fewest first."""
 
 NEAR = 12
 """So many hosts are tried for one VM, in pools of more."""
 
-AT_ONCE = 3
-"""So many VMs at most are put out of one host for one that comes."""
+ANY = 3
+"""Up to so many VMs are put out of one host for one that comes in any choice; more of them only as neighbours by size,
+of which there are few."""
 
 
 def search(ground: Ground, vms: Sequence[VM]) -> Placement | None:
@@ -139,7 +140,7 @@ class _Search:
         full = [host for host in able if ground.free[host.uuid] < needed]
         full.sort(key=lambda host: (ground.tier(vm, host.uuid) > 1, -ground.free[host.uuid]))
         for host in full[:NEAR]:
-            for out in self._put_out(host, needed - ground.free[host.uuid], min(allowed, AT_ONCE)):
+            for out in self._put_out(host, needed - ground.free[host.uuid], allowed):
                 yield host, out
 
     def _may(self, vm: VM, host: Host) -> bool:
@@ -161,7 +162,8 @@ class _Search:
         there = [vm for vm in self.ground.snapshot.resident(host.uuid) if vm.uuid not in self.out and may(vm)]
         there = sorted(there, key=need)[:NEAR]
         for count in range(1, most + 1):
-            sets = [out for out in combinations(there, count) if self._just_enough(out, missing)]
+            some = combinations(there, count) if count <= ANY else _neighbours(there, count)
+            sets = [out for out in some if self._just_enough(out, missing)]
             yield from sorted(sets, key=lambda out: sum(map(need, out)))[:NEAR]
 
     def _just_enough(self, out: Sequence[VM], missing: int) -> bool:
@@ -176,3 +178,8 @@ class _Search:
             return False
         self.ordered = ordered
         return True
+
+
+def _neighbours(vms: Sequence[VM], count: int) -> Iterator[tuple[VM, ...]]:
+    """So many VMs each, next to each other in their order."""
+    return (tuple(vms[first : first + count]) for first in range(len(vms) - count + 1))
