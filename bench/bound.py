@@ -13,6 +13,9 @@ the n = N - 1 members, or N - 2 with F, follow from then on:
                         comes back a whole reboot after another, for no more than k are away)
     memory              (1 + h) sum of e(i) over N, + B, because nothing moves while the master is away
 
+a is 1 from four hosts on, and only where all VMs have room on the hosts that are left when k + a are empty and one more
+is lost: that too is a rule, and where memory forbids it a is 0.
+
 The bound is the longest of the four. It counts no look at the pool, no soak, no order on its way and no migration's
 setup, and takes every byte as sent at full speed: a plan that meets it would be perfect.
 """
@@ -51,12 +54,14 @@ def of_world(
     *,
     max_away: int = 1,
     homeward: bool = True,
+    room: int | None = None,
 ) -> Bound:
     """The bound of a pool: `filled` is the bytes of VMs on each host, the master's first; `bandwidth` bytes a second
-    into a host and out of it, the rest seconds. `homeward`: VMs go home again."""
+    into a host and out of it, the rest seconds. `homeward`: VMs go home again. `room`: bytes that VMs may take on a
+    host (None: any)."""
     empty = [size / bandwidth for size in filled]
     hosts, least, master = len(empty), min(empty), empty[0] + install + boot
-    ahead = 1 if hosts >= FEW else 0
+    ahead = 1 if hosts >= FEW and (room is None or sum(filled) <= room * (hosts - max_away - 2)) else 0
     turn, last = least + install + boot, least if homeward else 0.0
     alone = turn if max_away == 1 and hosts > 1 else 0.0
     left = hosts - 1 - bool(alone)

@@ -29,15 +29,18 @@ class Kept:
             if line["under"] == under:
                 return dict(line["row"])
         row = measure()
+        cut_off = self.file.exists() and self.file.read_text(encoding="utf-8")[-1:] not in ("", "\n")
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("a", encoding="utf-8") as lines:
+            lines.write("\n" if cut_off else "")
             lines.write(json.dumps({"under": under, "row": row}) + "\n")
         return row
 
     def _lines(self) -> list[dict[str, Any]]:
         if not self.file.exists():
             return []
-        return [json.loads(line) for line in self.file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        lines = self.file.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.endswith("}}")]
 
 
 @cache

@@ -100,8 +100,16 @@ def _measured(world: World, way: Way, folder: Path) -> Row:
 
 def _bounded(measured_row: Row, world: World, way: Way) -> Row:
     """A row with the bound behind its minutes."""
-    filled, homeward = worlds.memory_on(world.described()), way.mode == "home"
-    least = bound.of_world(filled, world.bandwidth, world.install, world.boot, max_away=way.max_away, homeward=homeward)
+    described = world.described()
+    least = bound.of_world(
+        worlds.memory_on(described),
+        world.bandwidth,
+        world.install,
+        world.boot,
+        max_away=way.max_away,
+        homeward=way.mode == "home",
+        room=worlds.room_on(described),
+    )
     found: Row = {}
     for key, value in measured_row.items():
         found[key] = value

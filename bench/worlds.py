@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.generate import generate
+from simulator.generate import DOM0, OVERHEAD, generate
 
 GIB = 1024**3
 SEED = 5
@@ -74,6 +74,11 @@ def memory_on(described: Mapping[str, Any]) -> list[int]:
     for vm in described["vms"]:
         filled[vm["host"]] += sizes[vm["name"]]
     return [*filled.values()]
+
+
+def room_on(described: Mapping[str, Any]) -> int:
+    """Bytes that VMs may take on the roomiest host of a described world."""
+    return max(int(host["memory"].split()[0]) for host in described["hosts"]) * GIB - (DOM0 + OVERHEAD) * GIB
 
 
 def _rate(bytes_a_second: float) -> str:

@@ -58,6 +58,8 @@ def forecast(
     skipped: list[str] = []
     moving: list[VM] = []
     world = placement.Placer(snapshot)
+    allowed = limits.resolved(policy, snapshot)
+    at_once = allowed.max_away + allowed.empty_ahead
     for number, host in enumerate(chosen.hosts, 1):
         turn, master = turn_id(len(turns) + 1), host.uuid == snapshot.master
         if selection.work(host, policy) == "toolstack":
@@ -65,12 +67,12 @@ def forecast(
             continue
         bound = blockers.bound(world.snapshot, host, policy)
         coming = tuple(one.uuid for one in chosen.hosts[number:])
-        given = _conditions(host, policy, frozenset(done), coming)
+        given = _conditions(host, policy, frozenset(done), coming, at_once)
         found = world.place(host, turn_plan.free_to_go(world.snapshot, host, bound, policy), given)
         kept = (*bound, *(blockers.of_short(world.snapshot, host, one) for one in found.short))
         if going := storage_vms.going_away(world.snapshot, host, kept, policy):
             bound = storage_vms.in_the_way(world.snapshot, host, going, bound)
-            given = _conditions(host, policy, frozenset(done), coming, going.ours)
+            given = _conditions(host, policy, frozenset(done), coming, at_once, going.ours)
             found = world.place(host, turn_plan.free_to_go(world.snapshot, host, bound, policy, going.ours), given)
             kept = (*bound, *(blockers.of_short(world.snapshot, host, one) for one in found.short))
         room = storage_moves.Room(world.snapshot, host, policy, given, found, away=going.srs)
@@ -90,7 +92,6 @@ def forecast(
         opinions += squeezing.told(world.snapshot, host, found) if policy.squeeze else ()
         turns.append(_forecast_turn(turn, host, master, found, policy, decided, kept))
         done.add(host.uuid)
-    allowed = limits.resolved(policy, snapshot)
     theirs = {host.uuid for host in hosts}
     left = tuple(host.named for host in snapshot.hosts if host.uuid not in theirs)
     times = timing.of(snapshot, turns, policy, allowed, history)
@@ -137,12 +138,13 @@ def _conditions(
     policy: Policy,
     newest: frozenset[str],
     coming: Sequence[str],
+    at_once: int,
     stopped: frozenset[str] = frozenset(),
 ) -> placement.Conditions:
     return placement.Conditions(
         newest=newest,
         squeeze=policy.squeeze,
-        soon=turn_plan.soon(coming, policy),
+        soon=turn_plan.soon(coming, policy, at_once),
         coming=frozenset(coming),
         may_make_room=lambda vm: vm.uuid not in stopped and blockers.of_running(vm, host) is None,
     )

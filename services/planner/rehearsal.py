@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from services.planner.rooms import Rooms
+
 Kind = Literal["look", "empty", "install", "reboot", "check", "home"]
 
 
@@ -157,9 +159,7 @@ class _Stage:
         self.turns = [_Turn(leg) for leg in legs]
         self.terms = terms
         self.now = begins
-        self.used = used
-        self.usable = usable
-        self.high = {host: (size, begins) for host, size in used.items()}
+        self.rooms = Rooms(used, usable, begins)
         self.events: list[Event] = []
         self.leaving: Counter[str] = Counter()
         self.arriving: Counter[str] = Counter()
@@ -188,7 +188,7 @@ class _Stage:
         turns = tuple(
             Played(turn.leg.turn, turn.begins, turn.ends, tuple(turn.parts), tuple(turn.moves)) for turn in self.turns
         )
-        return Rehearsal(turns, self.now, self.high)
+        return Rehearsal(turns, self.now, self.rooms.high)
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
         self.number += 1
@@ -325,28 +325,32 @@ class _Stage:
         return host not in self.closed
 
     def _fits(self, move: Move, host: str) -> bool:
-        return host not in self.usable or self.used.get(host, 0) + move.memory <= self.usable[host]
+        return self.rooms.fits(host, move.memory)
 
     def _elsewhere(self, move: Move, source: str) -> str:
         """Where a VM goes whose host is not to be had at that moment: the plan of the turn itself will say; here the
-        roomiest host."""
-        hosts = [host for host in self.usable if host != source and self._takes(host) and self._fits(move, host)]
-        return max(hosts, key=lambda host: self.usable[host] - self.used.get(host, 0), default="")
+        roomiest host, rather one that is not emptied soon."""
+        soon = {turn.leg.host for turn in self.coming[-(self.terms.max_away + self.terms.empty_ahead) :]}
+        soonest = ""
+        for host in self.rooms.roomiest(move.memory):
+            if host != source and self._takes(host):
+                if host not in soon:
+                    return host
+                soonest = soonest or host
+        return soonest
 
     def _leave(self, turn: _Turn, move: Move, source: str, to: str, *, home: bool) -> None:
         self.leaving[source] += 1
         self.arriving[to] += 1
         turn.flying += 1
-        self.used[to] = size = self.used.get(to, 0) + move.memory
-        if size > self.high.get(to, (0, 0.0))[0]:
-            self.high[to] = (size, self.now)
+        self.rooms.take(to, move.memory, self.now)
         moved = Moved(move.vm, source, to, home, self.now, self.now + move.seconds)
         self._later(move.seconds, lambda: self._arrived(turn, move, moved))
 
     def _arrived(self, turn: _Turn, move: Move, moved: Moved) -> None:
         self.leaving[moved.source] -= 1
         self.arriving[moved.to] -= 1
-        self.used[moved.source] = self.used.get(moved.source, 0) - move.memory
+        self.rooms.take(moved.source, -move.memory, self.now)
         self.where[moved.vm] = moved.to
         turn.flying -= 1
         turn.moves.append(moved)

@@ -185,10 +185,13 @@ class Graph:
         self, found: placement.Placement, back: str, parked: Sequence[tuple[VM, Host]], coming: Sequence[str]
     ) -> None:
         """VMs go home; after the run's first host a few first, which are watched before the others follow. Those that
-        made room follow when it is free again, unless the turn of their host is to come: then they go home with it."""
+        made room follow when it is free again, unless the turn of their host is to come: then they go home with it. As
+        long as turns are to come the smallest go first: whoever leaves the next host waits less for a place in line."""
         moves = [*found.moves, *(self._parked(vm, where) for vm, where in parked)]
         returning = [move for move in moves if self.homes[move.vm.uuid].host.uuid == self.host.uuid]
         chosen = canaries.choose([move.vm for move in returning], self.policy.canaries) if self.soaks == OWN else ()
+        if coming:
+            returning.sort(key=lambda move: placement.comfortable(move.vm))
         because = f"{self.host.name} is done and takes VMs"
         gone = {move.vm.uuid: self._home(move, (back, because)) for move in returning if move.vm in chosen}
         if gone:

@@ -39,8 +39,8 @@ class TurnPlan:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What a turn must know beside its snapshot: homes as noted, VMs that could not go home, hosts done already, hosts
-    whose turns are to come, in their order, what other open turns will still do, who agreed that VMs stop, and where
-    the run's moves have `put` VMs (uuids of VM and host)."""
+    whose turns are to come, in their order, what other open turns will still do, who agreed that VMs stop, where the
+    run's moves have `put` VMs (uuids of VM and host), and how many turns may be under way at once."""
 
     homes: Mapping[str, facts.Home]
     stranded: frozenset[str]
@@ -49,6 +49,7 @@ class Standing:
     beside: Beside = field(default_factory=Beside)
     consents: strategies.Consents = field(default_factory=strategies.Consents)
     put: Mapping[str, str] = field(default_factory=dict)
+    at_once: int = 2
 
 
 def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Standing, policy: Policy) -> TurnPlan:
@@ -218,14 +219,16 @@ def soaks_at(standing: Standing, policy: Policy) -> str:
     return next(iter(standing.done)) if len(standing.done) == 1 else ""
 
 
-SOON = 3
-"""So many hosts whose turns come next are avoided as destinations: they may be emptied while this one is away."""
+def soon(coming: Sequence[str], policy: Policy, at_once: int) -> frozenset[str]:
+    """Hosts that will be emptied while what goes there now is still there. Where VMs go home as soon as their host is
+    back, as many as may be under way at once: the turns after those begin when the VMs of this one are home. Else all
+    whose turns are to come."""
+    return frozenset(coming[:at_once] if policy.mode == "home" else coming)
 
 
-def soon(coming: Sequence[str], policy: Policy) -> frozenset[str]:
-    """Hosts that will be emptied while what goes there now is still there: the next few where VMs go home meanwhile,
-    else all whose turns are to come."""
-    return frozenset(coming[:SOON] if policy.mode == "home" else coming)
+def busy(beside: Beside, policy: Policy) -> frozenset[str]:
+    """Hosts to which more VMs are still to come home than are carried at once."""
+    return frozenset(host for host, steps in beside.arriving.items() if len(steps) > policy.migrations_per_destination)
 
 
 def conditions(standing: Standing, policy: Policy, promised: Mapping[str, int]) -> placement.Conditions:
@@ -234,7 +237,8 @@ def conditions(standing: Standing, policy: Policy, promised: Mapping[str, int]) 
         closed=standing.beside.closed,
         newest=standing.done,
         promised=promised,
-        soon=soon(standing.coming, policy),
+        soon=soon(standing.coming, policy, standing.at_once),
+        busy=busy(standing.beside, policy),
         coming=frozenset(standing.coming),
         squeeze=policy.squeeze,
     )

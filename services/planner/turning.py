@@ -189,6 +189,7 @@ def _standing(view: View, turn: Turn, snapshot: PoolSnapshot) -> turn_plan.Stand
         beside.of_turn(run, turn.id, snapshot),
         strategies.consents_of(run),
         _put(run),
+        run.forecast.max_away + run.forecast.empty_ahead if run.forecast else 1,
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import bound, measured, rolling, worlds
+from bench.kept import Kept, digest
 
 KEYS = (
     "world",
@@ -66,6 +68,30 @@ def test_the_bound_is_the_longest_of_what_has_to_come_one_after_another() -> Non
     assert one.installs == four.installs == 880 + 100 + 7 * 300 + 480 + 100
     assert four.reboots < one.reboots
     assert bound.of_world(eight, 1.0, 300.0, 480.0, homeward=False).seconds < one.seconds
+
+    roomy, tight = (bound.of_world(eight, 1.0, 300.0, 480.0, room=room) for room in (160, 159))
+    assert roomy == one, "eight hosts' VMs fit on five"
+    assert tight.turns == 8 * 880 + 100, "nothing is emptied ahead: eight turns in a row, and home"
+
+
+def test_what_was_measured_is_not_measured_again_unless_the_code_is_another(tmp_path: Path) -> None:
+    """A benchmark that was broken off goes on with the rows it has; a line that was cut off is measured again."""
+    code, measured_ones = tmp_path / "code.py", list[int]()
+
+    def measure() -> dict[str, Any]:
+        measured_ones.append(len(measured_ones))
+        return {"minutes": len(measured_ones)}
+
+    code.write_text("first")
+    rows = Kept(tmp_path / "rows.jsonl")
+    assert [rows.row({"world": "4h"}, [str(code)], measure)["minutes"] for _ in range(2)] == [1, 1]
+    assert rows.row({"world": "8h"}, [str(code)], measure)["minutes"] == 2
+
+    digest.cache_clear()
+    code.write_text("second")
+    assert rows.row({"world": "4h"}, [str(code)], measure)["minutes"] == 3
+    rows.file.write_text(rows.file.read_text()[:-20])
+    assert rows.row({"world": "4h"}, [str(code)], measure)["minutes"] == 4
 
 
 def test_time_away_and_without_high_availability_are_read_from_the_journal() -> None:

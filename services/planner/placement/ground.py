@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from services.planner.placement import constraints
 from services.planner.placement.values import Conditions, Need
@@ -12,6 +13,12 @@ from shared.domain.model import VM, Host, PoolSnapshot
 
 Entry = tuple[int, str, str]
 """A host in a queue: bytes free, name, uuid."""
+
+MANY = 100
+"""So many hosts at most are looked at for one VM, however many the pool has."""
+
+FAILED = 3
+"""The tier of a host to which a VM failed to go before: the last resort."""
 
 Reach = Callable[[VM], Sequence[Host]]
 
@@ -66,10 +73,13 @@ class Ground:
         return target.uuid in given.newest or not constraints.older(target.versions, source.versions)
 
     def tier(self, vm: VM, host: str) -> int:
-        """How unwelcome a host is to a VM: 0 no word against it, 1 it will be emptied again, 2 it failed before."""
+        """How unwelcome a host is to a VM: 0 no word against it, 1 its own VMs come home just now, 2 it will be emptied
+        again, FAILED it failed to before."""
         if host in self.conditions.avoid.get(vm.uuid, ()):
+            return FAILED
+        if host in self.conditions.soon:
             return 2
-        return 1 if host in self.conditions.soon else 0
+        return 1 if host in self.conditions.busy else 0
 
     def beside(self, vm: VM, host: str) -> int:
         """How many other VMs of its group stand on a host: anti-affinity keeps them apart where it can (best effort, as
@@ -108,7 +118,7 @@ class Ground:
         fullest that takes it. None where none has the room. No host is asked that is not near the answer."""
         for queue in self._queue(vm):
             best: tuple[int, str] | None = None
-            for _, _, host in self._fitting(queue, self.need(vm), packed):
+            for _, _, host in islice(self._fitting(queue, self.need(vm), packed), MANY):
                 company = self.beside(vm, host)
                 if best is None or company < best[0]:
                     best = company, host
@@ -117,6 +127,18 @@ class Ground:
             if best:
                 return best[1]
         return None
+
+    def near(self, vm: VM, source: Host) -> list[Host]:
+        """The hosts that a VM may go to from a host; in a pool of many those alone whose free memory is nearest to what
+        it needs, some that have it and some that have not, of each tier."""
+        if len(self.free) <= MANY:
+            return self.able(vm, source)
+        found: list[Entry] = []
+        each = MANY // (2 * (FAILED + 1))
+        for queue in self._queue(vm):
+            first = bisect_left(queue, (self.need(vm), "", ""))
+            found += queue[max(0, first - each) : first + each]
+        return [self.hosts[host] for _, _, host in found if self._takes(source, self.hosts[host])]
 
     def _fitting(self, queue: list[Entry], needed: int, packed: bool) -> Iterator[Entry]:
         """The hosts of a queue that have the room, best first."""
@@ -129,7 +151,7 @@ class Ground:
         avoided = self.conditions.avoid.get(vm.uuid, frozenset())
         key = (constraints.kind(vm), avoided)
         if key not in self._queues:
-            tiers: tuple[list[Entry], ...] = ([], [], [])
+            tiers: tuple[list[Entry], ...] = tuple([] for _ in range(FAILED + 1))
             for host in self.able(vm, self.leaving):
                 queue = tiers[self.tier(vm, host.uuid)]
                 queue.append((self.free[host.uuid], host.name, host.uuid))

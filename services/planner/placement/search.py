@@ -13,7 +13,7 @@ from itertools import combinations
 
 from services.planner.placement import constraints, sequence
 from services.planner.placement.fill import largest_first
-from services.planner.placement.ground import Ground
+from services.planner.placement.ground import FAILED, MANY, Ground
 from services.planner.placement.values import Move, Placement
 from shared.domain.model import VM, Host
 
@@ -46,14 +46,13 @@ def search(ground: Ground, vms: Sequence[VM]) -> Placement | None:
 def _could_be(ground: Ground, vms: Sequence[VM]) -> bool:
     """Whether there is memory at all: what moves make room on one host they take on another. VMs that may go to the
     same hosts are asked together, and all of them."""
-    reaches: dict[frozenset[str], int] = {}
-    for vm in vms:
-        reach = frozenset(host.uuid for host in ground.able(vm, ground.leaving))
-        reaches[reach] = reaches.get(reach, 0) + ground.need(vm)
+    alike = {constraints.kind(vm): vm for vm in vms}
+    reaches = [frozenset(host.uuid for host in ground.able(vm, ground.leaving)) for vm in alike.values()]
     together = frozenset().union(*reaches)
-    if sum(reaches.values()) > sum(max(0, ground.free[host]) for host in together | _beyond(ground, together)):
+    needed = sum(ground.need(vm) for vm in vms)
+    if needed > sum(max(0, ground.free[host]) for host in together | _beyond(ground, together)):
         return False
-    return all(reach for reach in reaches)
+    return all(reaches)
 
 
 def _beyond(ground: Ground, reach: frozenset[str]) -> frozenset[str]:
@@ -92,7 +91,7 @@ class _Search:
     def _go_on(self, pending: Sequence[VM], allowed: int) -> bool:
         if not pending:
             return self._in_order()
-        state = (tuple(vm.uuid for vm in pending), allowed, tuple(self.ground.free.values()))
+        state = (tuple(vm.uuid for vm in pending), allowed, self._room())
         if self.attempts <= 0 or state in self.failed:
             return False
         vm, rest = pending[0], pending[1:]
@@ -104,6 +103,12 @@ class _Search:
                 return False
         self.failed.add(state)
         return False
+
+    def _room(self) -> object:
+        """What decides whether it can go on from here: the room on every host; in a pool of many who stands where."""
+        if len(self.ground.free) <= MANY:
+            return tuple(self.ground.free.values())
+        return frozenset((vm, move.to.uuid) for vm, move in self.places.items())
 
     def _tried(self, vm: VM, host: Host, out: tuple[VM, ...], rest: Sequence[VM], allowed: int) -> bool:
         """A VM on a host from which others are put out, and whatever follows from that."""
@@ -130,7 +135,7 @@ class _Search:
         be put out."""
         ground, needed = self.ground, self.ground.need(vm)
         source = self._source(vm) or ground.leaving
-        able = [host for host in ground.able(vm, source) if self._may(vm, host)]
+        able = [host for host in ground.near(vm, source) if self._may(vm, host)]
         fits = [host for host in able if ground.free[host.uuid] >= needed]
         fits.sort(key=lambda host: (ground.tier(vm, host.uuid), ground.beside(vm, host.uuid), ground.free[host.uuid]))
         for host in fits[:NEAR]:
@@ -138,7 +143,7 @@ class _Search:
         if not allowed:
             return
         full = [host for host in able if ground.free[host.uuid] < needed]
-        full.sort(key=lambda host: (ground.tier(vm, host.uuid) > 1, -ground.free[host.uuid]))
+        full.sort(key=lambda host: (ground.tier(vm, host.uuid) == FAILED, -ground.free[host.uuid]))
         for host in full[:NEAR]:
             for out in self._put_out(host, needed - ground.free[host.uuid], allowed):
                 yield host, out

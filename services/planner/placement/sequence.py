@@ -39,7 +39,9 @@ def in_order(moves: Sequence[Move], free: Mapping[str, int]) -> tuple[Move, ...]
             order.pop()
         return False
 
-    return tuple(order) if go_on(frozenset(range(len(moves))), dict(free)) else None
+    room = {move.to.uuid: free[move.to.uuid] for move in moves}
+    room |= {move.source.uuid: free.get(move.source.uuid, 0) for move in moves if move.source}
+    return tuple(order) if go_on(frozenset(range(len(moves))), room) else None
 
 
 def needs(order: Sequence[Move], free: Mapping[str, int]) -> dict[str, tuple[str, ...]]:

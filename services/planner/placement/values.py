@@ -50,7 +50,8 @@ class Conditions:
     whatever the snapshot says, bytes promised on hosts, hosts that a VM should rather not go to (it failed to before),
     and whether guests may be squeezed.
 
-    No host of `soon` is entered if another can take the VM: it will be emptied again. `coming` are the hosts whose
+    No host of `soon` is entered if another can take the VM: it will be emptied again; rather none that is `busy`, to
+    which its own VMs come home just now, for its link is full. `coming` are the hosts whose
     turns are to come: nothing goes there from one that is `newest`. `may_make_room` says which VMs of other hosts may
     be moved to make room (None: none)."""
 
@@ -60,6 +61,7 @@ class Conditions:
     avoid: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     squeeze: bool = False
     soon: frozenset[str] = frozenset()
+    busy: frozenset[str] = frozenset()
     coming: frozenset[str] = frozenset()
     may_make_room: Callable[[VM], bool] | None = None
 
