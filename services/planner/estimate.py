@@ -174,6 +174,7 @@ def terms_of(turns: Sequence[facts.ForecastTurn], policy: Policy, max_away: int,
         empty_ahead=empty_ahead,
         per_source=policy.migrations_per_source,
         per_destination=policy.migrations_per_destination,
+        per_pool=policy.migrations_per_pool,
         conflicts=lambda one, other: (
             not alone.isdisjoint((one, other)) or bool(selection.conflicts(named[one], (named[other],), policy))
         ),

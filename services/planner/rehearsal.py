@@ -63,6 +63,7 @@ class Terms:
     empty_ahead: int = 0
     per_source: int = 3
     per_destination: int = 4
+    per_pool: int | None = None
     conflicts: Callable[[str, str], bool] = lambda one, other: False
     masters: int = 0
     members: int = 0
@@ -313,6 +314,8 @@ class _Stage:
         return began
 
     def _full(self, host: str, *, home: bool) -> bool:
+        if self.terms.per_pool is not None and self.leaving.total() >= self.terms.per_pool:
+            return True
         if home:
             return self.arriving[host] >= self.terms.per_destination
         return self.leaving[host] >= self.terms.per_source

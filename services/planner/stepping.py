@@ -172,8 +172,8 @@ def _never_changed(run: Run, act: acts.RestorePoolSetting) -> bool:
 
 
 class _Room:
-    """What may still begin beside what is under way: migrations per source and destination, one installation, so many
-    hosts away. Lives for one decision."""
+    """What may still begin beside what is under way: migrations per source, destination and pool, one installation, so
+    many hosts away. Lives for one decision."""
 
     def __init__(self, run: Run) -> None:
         self.policy = run.policy
@@ -186,6 +186,7 @@ class _Room:
         ]
         self.switching = sum(step.state is StepState.ORDERED and step.act.kind in SWITCHES for step in run.steps())
         self.copying = Counter(act.away_from.uuid for act in moving if act.disks)
+        self.moving = len(moving)
         self.leaving = Counter(act.away_from.uuid for act in moving)
         self.arriving = Counter(act.to.uuid for act in moving)
 
@@ -210,6 +211,8 @@ class _Room:
         return True
 
     def _moves(self, act: acts.MigrateVM) -> bool:
+        if self.policy.migrations_per_pool is not None and self.moving >= self.policy.migrations_per_pool:
+            return False
         if self.leaving[act.away_from.uuid] >= self.policy.migrations_per_source:
             return False
         if self.arriving[act.to.uuid] >= self.policy.migrations_per_destination:
@@ -217,6 +220,7 @@ class _Room:
         if act.disks and self.copying[act.away_from.uuid] >= storage_moves.AT_ONCE:
             return False
         self.copying[act.away_from.uuid] += bool(act.disks)
+        self.moving += 1
         self.leaving[act.away_from.uuid] += 1
         self.arriving[act.to.uuid] += 1
         return True

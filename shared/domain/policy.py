@@ -84,6 +84,9 @@ class Policy(BaseModel):
     migrations_per_destination: Few = 4
     """Migrations at once into one host (xenopsd's worker pool is 4)."""
 
+    migrations_per_pool: Few | None = None
+    """Migrations at once in the whole pool, where its network should not carry more; left out: as its hosts allow."""
+
     on_failure: Literal["hold", "cancel", "skip_host"] = "hold"
     """When a step gives up: hold and ask a person; cancel after this turn; or take the turn back and go on with the
     next host. Where a turn can no longer go back, and for the run's first host, the run holds."""

@@ -88,7 +88,7 @@ def test_what_is_commented_out_shows_the_default(example: str) -> None:
     """Taking the # away changes nothing, for what has a default of its own."""
     shown = tomllib.loads(_uncommented(example))
     policy = _table(shown, "pool.lab")["policy"]
-    assert _changed(Policy, policy) == {"strategies"}
+    assert _changed(Policy, policy) == {"strategies", "migrations_per_pool"}
     assert _changed(settings.PoolAccess, _table(shown, "pool.lab")) <= {
         "policy",
         "storage_vm",

@@ -462,10 +462,14 @@ def test_a_cancelled_run_that_is_paused_waits_to_be_resumed_before_it_finishes()
     assert play.run.outcome == "cancelled"
 
 
-def test_migrations_at_once_are_bounded_per_source_and_destination() -> None:
-    """Three from one host, four into one."""
+@pytest.mark.parametrize(
+    ("policy", "at_once"),
+    [({}, 3), ({"migrations_per_source": 9}, 4), ({"migrations_per_pool": 2}, 2), ({"migrations_per_pool": 9}, 3)],
+)
+def test_migrations_at_once_are_bounded_per_source_destination_and_pool(policy: dict[str, int], at_once: int) -> None:
+    """Three from one host, four into one; in the whole pool as many as that allows, unless policy says fewer."""
     vms = [vm(f"a{n}", "athos", 1) for n in range(10)]
-    play = Play(pool((host("athos"), host("porthos")), vms)).start()
+    play = Play(pool((host("athos"), host("porthos")), vms), Policy.model_validate(policy)).start()
     most = 0
     while play.step():
         going = [
@@ -475,7 +479,7 @@ def test_migrations_at_once_are_bounded_per_source_and_destination() -> None:
         ]
         most = max(most, len(going))
 
-    assert most == 3
+    assert most == at_once
 
 
 def test_every_waiting_has_a_sentence() -> None:

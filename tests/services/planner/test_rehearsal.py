@@ -83,6 +83,13 @@ def test_a_host_sends_and_takes_only_so_many_at_once() -> None:
     assert home[1] - home[0] == 90.0, "they leave one host, which sends three at once"
 
 
+def test_a_pool_carries_only_so_many_moves_at_once() -> None:
+    """Four moves one after the other, and home as well, however many its hosts would take."""
+    played = rehearsal.play([leg(0, vms=4)], Terms(per_pool=1))
+    (empty,), (home,) = of(played, "empty"), of(played, "home")
+    assert empty[1] - empty[0] == home[1] - home[0] == 120.0
+
+
 def test_vms_go_home_while_the_next_host_is_emptied() -> None:
     """The second turn begins when the first host is enabled, not when its VMs are home."""
     first, second = rehearsal.play([leg(0), leg(1)], Terms()).turns
