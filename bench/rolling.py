@@ -145,19 +145,20 @@ def _rota(described: dict[str, Any], way: Way, folder: Path) -> tuple[Measured, 
         found = measured.read(house.sim.journal, worlds.memory_of(described), began, loop.time())
         journal = await house.journal()
         ahead = next(fact.forecast.empty_ahead for fact in journal if isinstance(fact, facts.RunPlanned))
-        _judged(ended, house.sim.journal, way)
+        _judged(ended, house.sim.journal, way, worlds.memory_of(described))
         told.append((found, ahead))
 
     tell(story, folder, world=described)
     return told[0]
 
 
-def _judged(ended: facts.Fact, lines: Sequence[dict[str, Any]], way: Way) -> None:
+def _judged(ended: facts.Fact, lines: Sequence[dict[str, Any]], way: Way, sizes: dict[str, int]) -> None:
     """A fast run that breaks a promise counts for nothing, so it is said aloud."""
     assert isinstance(ended, facts.RunEnded)
     if ended.outcome != "succeeded":
         _say(f"  Rota's run ended as {ended.outcome}: {ended.sentence}")
-    promise = judge.Promise(max_away=way.max_away, home=way.mode == "home")
+    even = sizes if way.mode == "level" else None
+    promise = judge.Promise(max_away=way.max_away, home=way.mode == "home", even=even)
     for sentence in judge.violations(lines, promise):
         _say(f"  broken: {sentence}")
 

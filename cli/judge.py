@@ -28,16 +28,19 @@ class _Host:
     reboots: int = 0
     enabled: bool = True
     up: bool = True
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
     """What the run's policy promised beyond the rest: how many hosts may be away at once, whether every VM is home at
-    the end, and which VMs, by name, may be stopped on the way."""
+    the end (mode `home`), which VMs, by name, may be stopped on the way, and, where the hosts are to be about equally
+    full at the end (mode `level`), the bytes of each VM, by name."""
 
     max_away: int = 1
     home: bool = True
     may_stop: frozenset[str] = frozenset()
+    even: Mapping[str, int] | None = None
 
 
 @dataclass(slots=True)
@@ -114,7 +117,9 @@ def _installed(line: Line) -> bool:
 def _host(world: _World, line: Line) -> None:
     name = str(line["host"])
     if name not in world.hosts:
-        world.hosts[name] = _Host(bool(line.get("master")), int(line.get("updates") or 0))
+        world.hosts[name] = _Host(
+            bool(line.get("master")), int(line.get("updates") or 0), memory=int(line.get("memory") or 0)
+        )
     host = world.hosts[name]
     state = line.get("state")
     if state == "rebooting":
@@ -211,11 +216,30 @@ def _at_the_end(world: _World) -> list[str]:
         if world.states[vm] != world.began[vm]:
             wrong.append(f"{vm} is {world.states[vm]} at the end and was {world.began[vm]}.")
     wrong += [f"{sr} is detached from {host} at the end." for (sr, host), there in world.storage.items() if not there]
+    wrong += _uneven(world)
     for setting, before in world.before.items():
         if setting not in NOT_OURS and world.settings[setting] != before:
             wrong.append(f"The pool's {setting} is {world.settings[setting]!r} at the end and was {before!r}.")
     return wrong
 
+
+def _uneven(world: _World) -> list[str]:
+    """Where the hosts were to be even and are not. Counted is what VMs take of each host's whole memory; what the hosts
+    themselves take is left out, so that a pool which is even by Rota's own count is so by this one."""
+    sizes = world.promise.even
+    if sizes is None:
+        return []
+    loads = {name: 0.0 for name, host in world.hosts.items() if host.memory}
+    for vm, at in world.at.items():
+        if at in loads:
+            loads[at] += 100 * sizes.get(vm, 0) / world.hosts[at].memory
+    apart = max(loads.values(), default=0.0) - min(loads.values(), default=0.0)
+    told = ", ".join(f"{name} {load:.0f} %" for name, load in loads.items())
+    return [f"The hosts' memory is {apart:.0f} points apart at the end: {told}."] if apart > EVEN else []
+
+
+EVEN = 10.0
+"""So many points the loads of two hosts may lie apart at the end, where they are to be even."""
 
 GOOD = frozenset({"ok", "success", "succeeded", "done"})
 """How a simulator says that something went well."""

@@ -91,10 +91,12 @@ def _turn(turn: facts.ForecastTurn, whole: float, top: float) -> Iterator[str]:
 def _stays(plan: facts.Forecast) -> dict[str, list[tuple[float, float, str]]]:
     """Of each host the VMs of others that are on it: from when to when, and who."""
     found: dict[str, list[tuple[float, float, str]]] = {}
+    moves = [move for turn in plan.turns for move in turn.moves if move.times]
     for turn in plan.turns:
         for move in turn.moves:
             if move.times:
-                until = move.times[3] if len(move.times) > 3 else plan.seconds
+                again = (one.times[0] for one in moves if one.vm == move.vm and one.times[0] > move.times[0])
+                until = move.times[3] if len(move.times) > 3 else min(again, default=plan.seconds)
                 title = f"{plain(move.vm)} of {plain(turn.host)}, {size_words(move.memory)}"
                 found.setdefault(move.to.uuid, []).append((move.times[0], until, title))
     return found
@@ -143,7 +145,7 @@ def _hosts(plan: facts.Forecast) -> Iterator[str]:
         cells = (
             f"{plain(turn.host)}{' (master)' if turn.master else ''}",
             len(turn.updates),
-            len(turn.moves),
+            sum(move.purpose != "level" for move in turn.moves),
             f"{turn.begins / 60:.0f}",
             f"{turn.seconds / 60:.0f}",
             f"{(turn.upper or turn.seconds) / 60:.0f}",
@@ -178,7 +180,7 @@ STEPS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 DRAWN = (
     "text{font:12px system-ui,sans-serif;fill:#444}.host{font-weight:600}.tick{fill:#777}.grid{stroke:#ddd}"
     ".lane{fill:#f4f4f6}.look,.check{fill:#c4c8d0}.empty{fill:#4fa3c7}.install{fill:#5468c4}.reboot{fill:#e0a526}"
-    ".home{fill:#57a773}.vm{fill:#9a86c4}"
+    ".home,.level{fill:#57a773}.vm{fill:#9a86c4}"
 )
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:1040px;margin:2em auto;padding:0 1em;color:#222}"
@@ -186,5 +188,5 @@ STYLE = (
     ".lead{font-weight:600}.bad{color:#b3261e}.mind{color:#8a5a00}.small{color:#666;font-size:13px}"
     ".key{display:inline-block;width:12px;height:12px;margin:0 4px 0 12px}.key.look{background:#c4c8d0}"
     ".key.empty{background:#4fa3c7}.key.install{background:#5468c4}.key.reboot{background:#e0a526}"
-    ".key.home{background:#57a773}.key.vm{background:#9a86c4}"
+    ".key.home,.key.level{background:#57a773}.key.vm{background:#9a86c4}"
 )

@@ -55,8 +55,9 @@ def _turns(plan: facts.Forecast) -> RenderableType:
         name = Text(plain(turn.host))
         if turn.master:
             name.append(" master", style="dim")
-        memory = size_words(sum(move.memory for move in turn.moves)) if turn.moves else ""
-        row = (str(number), name, str(len(turn.updates)), str(len(turn.moves)), memory, _minutes(turn.begins))
+        leave = [move for move in turn.moves if move.purpose != "level"]
+        memory = size_words(sum(move.memory for move in leave)) if leave else ""
+        row = (str(number), name, str(len(turn.updates)), str(len(leave)), memory, _minutes(turn.begins))
         times = (_minutes(turn.seconds), _minutes(turn.upper or turn.seconds), share(loads.get(turn.host.uuid)))
         table.add_row(*row, *times, Text(plain(turn.because), style="dim"))
     return table
@@ -214,5 +215,6 @@ SIGNS: dict[str, tuple[str, str, str]] = {
     "reboot": ("█", "yellow", "away"),
     "check": ("░", "dim", "checks"),
     "home": ("▲", "green", "VMs go home"),
+    "level": ("◆", "green", "hosts are levelled"),
 }
 """The parts of a turn: sign, colour, and what it is called."""

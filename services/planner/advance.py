@@ -10,7 +10,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.planner import approvals, beginning, ending, failing, gates, patience, posting, turning, windows
+from services.planner import (
+    approvals,
+    beginning,
+    ending,
+    failing,
+    gates,
+    levelling,
+    patience,
+    posting,
+    turning,
+    windows,
+)
 from services.planner.queueing import ALONE, Crowd, no_room
 from services.planner.view import Rule, Snapshots, View
 from shared.domain import acts, commands, facts
@@ -105,6 +116,8 @@ RULES: tuple[Rule, ...] = (
     approvals.of_change,
     ending.paid,
     turning.end_turns,
+    levelling.look,
+    levelling.plan,
     posting.held,
     turning.order,
     turning.next_turn,

@@ -87,7 +87,12 @@ def _sentence(run: Run, turn: Turn, host: Named, *, now: bool) -> str:
     down = tuple(act.vm.name for _, act in stopping.stopped(turn))
     if down or any(step.attempt for step in turn.of_kind("migrate_vm")):
         back = f"{host.name} is being emptied: moves under way end, then it is enabled and its VMs go home."
-        if newer := _on_newer(run, turn):
+        if run.policy.mode != "home":
+            back = (
+                f"{host.name} is being emptied: moves under way end, then it is enabled; VMs that have left it stay"
+                f" where they are (mode = {run.policy.mode})."
+            )
+        elif newer := _on_newer(run, turn):
             names = ", ".join(newer[:10]) + (f" and {len(newer) - 10} more" if len(newer) > 10 else "")
             back += f" {names} went to hosts that are updated already and, where versions differ, stay there until"
             back += f" {host.name} is updated."
@@ -111,11 +116,18 @@ def _disks_back(turn: Turn) -> str:
 def _back(run: Run, turn: Turn, host: Named, because: str) -> facts.TurnTurnedBack:
     moves = [step for step in turn.of_kind("migrate_vm") if isinstance(step.act, acts.MigrateVM)]
     touched = [step for step in moves if step.attempt > 0]
+    out_of_drives = {
+        step.act.vm.uuid
+        for step in turn.of_kind("eject_media")
+        if isinstance(step.act, acts.EjectMedia) and step.attempt
+    }
     waits_for = [step.id for step in turn.steps.values() if step.state is StepState.ORDERED]
     homeward = [
         (step.act.vm, step.act.to, tuple(disk.back for disk in step.act.disks))
         for step in touched
-        if isinstance(step.act, acts.MigrateVM) and _lives_on(run, step.act.vm, host)
+        if isinstance(step.act, acts.MigrateVM)
+        and _lives_on(run, step.act.vm, host)
+        and (run.policy.mode == "home" or step.act.vm.uuid in out_of_drives)
     ]
     disabled = any(step.attempt > 0 for step in turn.of_kind("disable_host"))
     steps = turn_graph.steps_back(turn.id, len(turn.steps) + 1, host, homeward, waits_for, run.policy.migration_network)

@@ -1,7 +1,7 @@
 """Discs that keep a VM on its host, because no other host reaches them: taken out before the VM leaves, put back when
 it is home, where policy lets Rota do so. Pure.
 
-Only where VMs come home at the end (mode `home`): elsewhere nobody could put the disc back.
+Such a VM comes home whatever the mode, since elsewhere nobody could put the disc back.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Steps = tuple[facts.StepPlanned, ...]
 
 def taken_out(vm: VM, policy: Policy) -> VM:
     """A VM as it is to be placed: without the discs that policy lets be taken out of its drives."""
-    if not (policy.eject_discs and policy.mode == "home" and _bound_by(vm)):
+    if not (policy.eject_discs and _bound_by(vm)):
         return vm
     kept = tuple(disc for disc in vm.discs if disc.shared)
     needed = {disk.sr for disk in vm.disks} | {disc.sr for disc in kept}

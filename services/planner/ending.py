@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.planner import discs, gates, patience, preparing, stopping, storage_moves
+from services.planner import discs, gates, levelling, patience, preparing, stopping, storage_moves
 from services.planner.view import Said, View, ended
 from shared.domain import acts, facts
 from shared.domain.book import Book
@@ -59,7 +59,8 @@ def _verdict(view: View) -> facts.RunEnded:
     done = [turn for turn in run.closed if turn.outcome == "done"]
     total = len(run.forecast.turns) if run.forecast else 0
     owed = tuple(f"Owed: {one.setting} ({one.because}); when {one.condition} {one.command}" for one in run.owed)
-    warnings = tuple(dict.fromkeys((*run.warnings, *gates.warnings(run.turns.get(RESTORATION)), *owed)))
+    restored = gates.warnings(run.turns.get(RESTORATION))
+    warnings = tuple(dict.fromkeys((*run.warnings, *levelling.warnings(run), *restored, *owed)))
     took = patience.duration(view.now - (run.began_at or run.requested_at))
     if run.cancel:
         who = "policy" if run.cancel.by == "policy" else run.cancel.by

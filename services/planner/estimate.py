@@ -101,7 +101,8 @@ def pace(history: History, policy: Policy, *, upper: bool = False) -> Pace:
 
 
 def leg(turn: facts.ForecastTurn, policy: Policy, pace: Pace, *, first: bool) -> Leg:
-    """A turn of the forecast as the rehearsal plays it; `first` of the run's first host."""
+    """A turn of the forecast as the rehearsal plays it; `first` of the run's first host. Where VMs stay, the first
+    guests there are those of the next host, which is held up as long as they are watched."""
     host = turn.host.uuid
     reboots = turn.reboots
     away = tuple(
@@ -113,12 +114,19 @@ def leg(turn: facts.ForecastTurn, policy: Policy, pace: Pace, *, first: bool) ->
             pace.send(move.memory, storage_moves.size(move.disks)),
         )
         for move in turn.moves
-        if reboots
+        if reboots and move.purpose != "level"
     )
+    level = tuple(
+        Move(move.vm.uuid, move.source.uuid if move.source else host, move.to.uuid, move.memory, pace.move(move.memory))
+        for move in turn.moves
+        if move.purpose == "level"
+    )
+    stays = {move.vm.uuid for move in turn.moves if move.stays}
     soak = max(canaries.SHORTEST, policy.soak_minutes) * 60.0 if policy.soak_minutes > 0 else 0.0
     soaks = first and policy.updates and reboots and bool(away) and soak > 0 and policy.canaries > 0
-    own = [move for move in away if move.source == host]
-    rooms = [move for move in reversed(away) if move.source != host]
+    watched_next = soaks and policy.mode != "home"
+    own = [move for move in away if move.source == host and move.vm not in stays]
+    rooms = [move for move in reversed(away) if move.source != host and move.vm not in stays]
     watched = sorted(own, key=lambda move: move.memory)[: policy.canaries] if soaks else []
     others = [move for move in own if move not in watched]
     home = [Move(move.vm, move.to, move.source, move.memory, move.seconds) for move in (*watched, *others, *rooms)]
@@ -132,10 +140,11 @@ def leg(turn: facts.ForecastTurn, policy: Policy, pace: Pace, *, first: bool) ->
         boot=pace.boot(host) if reboots else 0.0,
         down=pace.small(stopping.one_way(turn.stops)) if reboots else 0.0,
         up=pace.small(stopping.one_way(turn.stops)) if reboots else 0.0,
-        check=pace.small(CHECK_SECONDS if reboots else TOOLSTACK_SECONDS),
-        soak=soak if soaks else 0.0,
+        check=pace.small(CHECK_SECONDS if reboots else TOOLSTACK_SECONDS) + (soak if watched_next else 0.0),
+        soak=soak if soaks and not watched_next else 0.0,
         canaries=len(watched),
         home=tuple(home),
+        level=level,
     )
 
 
@@ -175,6 +184,7 @@ def terms_of(turns: Sequence[facts.ForecastTurn], policy: Policy, max_away: int,
         per_source=policy.migrations_per_source,
         per_destination=policy.migrations_per_destination,
         per_pool=policy.migrations_per_pool,
+        waits=policy.mode != "home",
         conflicts=lambda one, other: (
             not alone.isdisjoint((one, other)) or bool(selection.conflicts(named[one], (named[other],), policy))
         ),

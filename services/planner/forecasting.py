@@ -12,6 +12,7 @@ from services.planner import (
     fitting,
     gates,
     limits,
+    modes,
     placement,
     selection,
     squeezing,
@@ -54,31 +55,28 @@ def forecast(
     stops += storage_vms.faults_of(snapshot, hosts) if hosts else ()
     opinions: list[str] = []
     turns: list[facts.ForecastTurn] = []
-    done: set[str] = set()
     skipped: list[str] = []
     moving: list[VM] = []
-    world = placement.Placer(snapshot)
     allowed = limits.resolved(policy, snapshot)
+    world = modes.Stage(snapshot, policy, allowed)
     at_once = allowed.max_away + allowed.empty_ahead
     for number, host in enumerate(chosen.hosts, 1):
         turn, master = turn_id(len(turns) + 1), host.uuid == snapshot.master
         if selection.work(host, policy) == "toolstack":
-            turns.append(_forecast_turn(turn, host, master, placement.Placement(), policy))
+            turns.append(_forecast_turn(turn, host, master, placement.Placement(), world))
             continue
         bound = blockers.bound(world.snapshot, host, policy)
         coming = tuple(one.uuid for one in chosen.hosts[number:])
-        given = _conditions(host, policy, frozenset(done), coming, at_once)
+        given = _conditions(host, policy, world.newest, coming, at_once)
         found = world.place(host, turn_plan.free_to_go(world.snapshot, host, bound, policy), given)
         kept = (*bound, *(blockers.of_short(world.snapshot, host, one) for one in found.short))
         if going := storage_vms.going_away(world.snapshot, host, kept, policy):
             bound = storage_vms.in_the_way(world.snapshot, host, going, bound)
-            given = _conditions(host, policy, frozenset(done), coming, at_once, going.ours)
+            given = _conditions(host, policy, world.newest, coming, at_once, going.ours)
             found = world.place(host, turn_plan.free_to_go(world.snapshot, host, bound, policy, going.ours), given)
             kept = (*bound, *(blockers.of_short(world.snapshot, host, one) for one in found.short))
         room = storage_moves.Room(world.snapshot, host, policy, given, found, away=going.srs)
-        decided = storage_stops.choose(
-            world.snapshot, host, going, kept, found, frozenset(done), policy, consents, room
-        )
+        decided = storage_stops.choose(world.snapshot, host, going, kept, found, world.newest, policy, consents, room)
         if decided.left_out_for:
             hosts = tuple(one for one in hosts if one != host)
             skipped.append(_left_out(host, decided))
@@ -90,11 +88,12 @@ def forecast(
         opinions += discs.notes(snapshot, host, (*found.moves, *decided.sends))
         opinions += storage_discs.notes(snapshot, host, going)
         opinions += squeezing.told(world.snapshot, host, found) if policy.squeeze else ()
-        turns.append(_forecast_turn(turn, host, master, found, policy, decided, kept))
-        done.add(host.uuid)
+        turns.append(_forecast_turn(turn, host, master, found, world, decided, kept))
+        world.over(host, found)
+    turns = _with_levelling(turns, world.levelled())
     theirs = {host.uuid for host in hosts}
     left = tuple(host.named for host in snapshot.hosts if host.uuid not in theirs)
-    times = timing.of(snapshot, turns, policy, allowed, history)
+    times = timing.of(snapshot, turns, policy, allowed, history, world.snapshot)
     turns = [*times.turns]
     unique = tuple({(stop.sentence): stop for stop in stops}.values())
     refuses = policy.updates and bool(versions.flag_will_be_set(snapshot))
@@ -108,7 +107,7 @@ def forecast(
         settings=tuple(_setting_sentences(snapshot.settings)) if hosts else (),
         seconds=times.seconds,
         digest=_digest(turns, unique),
-        sentence=_forecast_sentence(snapshot, turns, left, unique, times),
+        sentence=_forecast_sentence(snapshot, turns, left, unique, times, policy),
         max_away=allowed.max_away,
         empty_ahead=allowed.empty_ahead,
         notes=(
@@ -120,6 +119,7 @@ def forecast(
             *storage_moves.notes(turns),
             *opinions,
             *squeezing.moving(moving),
+            *modes.notes(policy, times.loads),
             *fits,
         ),
         upper=times.upper,
@@ -170,7 +170,7 @@ def _forecast_turn(
     host: Host,
     master: bool,
     found: placement.Placement,
-    policy: Policy,
+    world: modes.Stage,
     chosen: strategies.Chosen = NOTHING_CHOSEN,
     kept: Sequence[facts.Blocker] = (),
 ) -> facts.ForecastTurn:
@@ -190,15 +190,35 @@ def _forecast_turn(
                 disks=move.disks,
                 cause=chosen.causes.get(move.vm.uuid, ""),
                 because=why.get(move.vm.uuid, "") if move.disks else "",
+                stays=not world.comes_home(move),
             )
             for move in (*found.rooms, *found.moves, *chosen.sends)
         ),
         seconds=0.0,
-        reboots=selection.work(host, policy) != "toolstack",
-        because=_turn_because(host, master, policy),
+        reboots=selection.work(host, world.policy) != "toolstack",
+        because=_turn_because(host, master, world.policy),
         advisories=advisories(host.updates or ())[:500],
         stops=tuple(stopping.told(stop, host.named) for stop in chosen.stops),
     )
+
+
+def _with_levelling(turns: Sequence[facts.ForecastTurn], moves: Sequence[placement.Move]) -> list[facts.ForecastTurn]:
+    """The turns, the last of them with the moves that follow it."""
+    last = [*turns]
+    if moves:
+        level = tuple(
+            facts.ForecastMove(
+                vm=move.vm.named,
+                to=move.to.named,
+                memory=move.memory,
+                purpose="level",
+                source=move.source.named if move.source else None,
+                stays=True,
+            )
+            for move in moves
+        )
+        last[-1] = last[-1].model_copy(update={"moves": (*last[-1].moves, *level)})
+    return last
 
 
 def _turn_because(host: Host, master: bool, policy: Policy) -> str:
@@ -241,20 +261,21 @@ def _forecast_sentence(
     left: Sequence[Named],
     stops: Sequence[facts.Blocker],
     times: timing.Times,
+    policy: Policy,
 ) -> str:
     if stops:
         more = f" (and {len(stops) - 1} more)" if len(stops) > 1 else ""
         return f"Pool {snapshot.name} cannot be updated as it is: {stops[0].sentence}{more}"
     if not turns:
         return f"Nothing to do on pool {snapshot.name}: no host has an update waiting."
-    moves = sum(len(turn.moves) for turn in turns)
+    moved = len({move.vm.uuid for turn in turns for move in turn.moves})
     stopped = [stop.vm.name for turn in turns for stop in turn.stops]
     names = ", ".join(turn.host.name for turn in turns[:NAMED])
     names += f" and {len(turns) - NAMED} more" if len(turns) > NAMED else ""
     rest = f"; {len(left)} left alone" if left else ""
     return (
-        f"{len(turns)} of {len(snapshot.hosts)} hosts of {snapshot.name} have a turn ({names}{rest}), with {moves} VMs"
-        f" moved away and home again{_stopped(stopped)}, in about {_minutes(times.seconds)} minutes,"
+        f"{len(turns)} of {len(snapshot.hosts)} hosts of {snapshot.name} have a turn ({names}{rest}), with {moved} VMs"
+        f" {modes.moved(policy)}{_stopped(stopped)}, in about {_minutes(times.seconds)} minutes,"
         f" {_minutes(times.upper)} at the most."
     )
 

@@ -143,7 +143,7 @@ def _stage(turn: Turn) -> Stage:
 
 def _step_stage(step: Step) -> Stage | None:
     if isinstance(step.act, acts.MigrateVM):
-        return "returning" if step.act.purpose == "home" else "emptying"
+        return "returning" if step.act.purpose in ("home", "level") else "emptying"
     return _STAGES.get(step.act.kind)
 
 

@@ -16,7 +16,7 @@ from typing import Literal
 
 from services.planner.rooms import Rooms
 
-Kind = Literal["look", "empty", "install", "reboot", "check", "home"]
+Kind = Literal["look", "empty", "install", "reboot", "check", "home", "level"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Leg:
     """A turn as far as it is still to be done: what is over takes no seconds and has no moves. `down` is what stopping
     VMs takes once all that can move has moved, `up` what starting them takes beside the ways home. `boot` is from the
     reboot's order until the host is back; the first `canaries` of `home` go first and are watched for `soak` seconds.
-    Without a boot its VMs stay. `begun` and `back` (enabled again) say how far it is."""
+    `level` are the moves that follow when all turns are over. Without a boot its VMs stay. `begun` and `back` (enabled
+    again) say how far it is."""
 
     turn: str
     host: str
@@ -50,6 +51,7 @@ class Leg:
     soak: float = 0.0
     canaries: int = 0
     home: tuple[Move, ...] = ()
+    level: tuple[Move, ...] = ()
     begun: bool = False
     back: bool = False
 
@@ -57,7 +59,8 @@ class Leg:
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What limits a schedule, as `pacing` and `stepping` apply it. `conflicts` says whether two hosts may not be in
-    their turns at once; `masters` and `members` are how many hosts are back already."""
+    their turns at once; `masters` and `members` are how many hosts are back already; `waits` says that a VM waits for
+    the host that it is to go to, since it will stay there, and goes to no other."""
 
     max_away: int = 1
     empty_ahead: int = 0
@@ -67,6 +70,7 @@ class Terms:
     conflicts: Callable[[str, str], bool] = lambda one, other: False
     masters: int = 0
     members: int = 0
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ class Moved:
     home: bool
     begins: float
     ends: float
+    level: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,7 @@ class _Turn:
         self.begins = self.since = self.ends = 0.0
         self.waiting: list[Move] = []
         self.later: list[Move] = []
+        self.level = [*leg.level]
         self.returns = frozenset(move.vm for move in leg.home)
         self.flying = 0
         self.unwatched = bool(leg.soak and leg.canaries and leg.home)
@@ -254,6 +260,8 @@ class _Stage:
             return True
         if turn.at == "home":
             return self._returns(turn)
+        if turn.at == "level":
+            return self._levels(turn)
         return False
 
     # --- moves ----------------------------------------------------------------------------------------------------
@@ -286,6 +294,23 @@ class _Stage:
             self._later(turn.leg.soak, lambda: self._well(turn))
             return True
         self._part(turn, "home")
+        if turn.level:
+            turn.at, turn.waiting, turn.level = "level", turn.level, []
+            return True
+        return self._end(turn)
+
+    def _levels(self, turn: _Turn) -> bool:
+        """When no other turn is left, a few VMs move until the hosts are evenly full."""
+        if self.coming or len(self.open) > 1:
+            turn.since = self.now
+            return False
+        began = self._fly(turn, home=True)
+        if turn.flying or turn.waiting:
+            return began
+        self._part(turn, "level")
+        return self._end(turn)
+
+    def _end(self, turn: _Turn) -> bool:
         self.open.remove(turn)
         turn.at, turn.ends = "done", self.now
         return True
@@ -332,7 +357,9 @@ class _Stage:
 
     def _elsewhere(self, move: Move, source: str) -> str:
         """Where a VM goes whose host is not to be had at that moment: the plan of the turn itself will say; here the
-        roomiest host, rather one that is not emptied soon."""
+        roomiest host, rather one that is not emptied soon. Nowhere, where it waits."""
+        if self.terms.waits:
+            return ""
         soon = {turn.leg.host for turn in self.coming[-(self.terms.max_away + self.terms.empty_ahead) :]}
         soonest = ""
         for host in self.rooms.roomiest(move.memory):
@@ -347,7 +374,8 @@ class _Stage:
         self.arriving[to] += 1
         turn.flying += 1
         self.rooms.take(to, move.memory, self.now)
-        moved = Moved(move.vm, source, to, home, self.now, self.now + move.seconds)
+        level = home and turn.at == "level"
+        moved = Moved(move.vm, source, to, home, self.now, self.now + move.seconds, level)
         self._later(move.seconds, lambda: self._arrived(turn, move, moved))
 
     def _arrived(self, turn: _Turn, move: Move, moved: Moved) -> None:
@@ -357,7 +385,7 @@ class _Stage:
         self.where[moved.vm] = moved.to
         turn.flying -= 1
         turn.moves.append(moved)
-        if moved.home:
+        if moved.home and moved.vm in turn.returns:
             self.guests[moved.source] -= 1
         elif moved.vm in turn.returns:
             self.guests[moved.to] += 1
@@ -366,9 +394,9 @@ class _Stage:
         """Nothing goes on by itself although something is left: memory holds everything up. It is let through, because
         a plan that cannot be carried out is said by placement, not by a schedule without an end."""
         for turn in self.open:
-            if turn.waiting and turn.at in ("empty", "home"):
+            if turn.waiting and turn.at in ("empty", "home", "level"):
                 move = turn.waiting.pop(0)
-                self._leave(turn, move, self.where.get(move.vm, move.source), move.to, home=turn.at == "home")
+                self._leave(turn, move, self.where.get(move.vm, move.source), move.to, home=turn.at != "empty")
                 return True
         for turn in self.open:
             if turn.at == "empty" and not turn.flying:

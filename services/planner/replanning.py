@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from services.planner import blockers, placement, stopping, storage_moves, strategies, turn_graph, turn_plan
+from services.planner import blockers, modes, placement, stopping, storage_moves, strategies, turn_graph, turn_plan
 from shared.domain import acts, facts
 from shared.domain.model import Host, PoolSnapshot
 from shared.domain.names import Named, step_id
@@ -35,13 +35,8 @@ def moves_again(
     covered |= {act.vm.uuid for _, act in stopping.planned(turn)}
     going = {one.vm for one in standing.beside.leaving.get(host.uuid, ())}
     left = [vm for vm in snapshot.resident(host.uuid) if vm.uuid not in covered | going]
-    given = placement.Conditions(
-        closed=standing.beside.closed,
-        newest=standing.done,
-        promised=_promised(snapshot, leaving, standing),
-        avoid=_avoid(leaving),
-        squeeze=policy.squeeze,
-    )
+    given = turn_plan.conditions(standing, policy, _promised(snapshot, leaving, standing))
+    given = replace(given, avoid=_avoid(leaving))
     found = placement.place(snapshot, here, left, given)
     chosen = _with_disks(snapshot, here, found, given, leaving, standing, policy)
     waiting = {vm.uuid for vm in left}
@@ -52,6 +47,8 @@ def moves_again(
     network = policy.migration_network or snapshot.settings.migration_network
     given_up = {act.vm.uuid: step.id for step, act in leaving if step.state is StepState.SKIPPED}
     anew = (*found.moves, *chosen.sends)
+    homebound = modes.homebound(snapshot, policy)
+    returning |= {move.vm.uuid for move in anew if not homebound(move)}
     steps = _steps(turn, host, survey, anew, returning, given_up, network)
     return turn_plan.TurnPlan(
         (*steps, *_stopped(snapshot, turn, here, survey, steps, chosen, standing, policy)), homes, ()
@@ -156,7 +153,7 @@ def _steps(
     host: Named,
     survey: str,
     moves: Sequence[placement.Move],
-    returning: set[str],
+    stays: set[str],
     given_up: Mapping[str, str],
     network: str,
 ) -> tuple[facts.StepPlanned, ...]:
@@ -179,7 +176,7 @@ def _steps(
     homeward = [
         (move.vm.named, move.to.named, tuple(disk.back for disk in move.disks))
         for move in moves
-        if move.vm.uuid not in returning
+        if move.vm.uuid not in stays
     ]
     first += len(away)
     return (*away, *turn_graph.homeward_steps(turn.id, first, host, homeward, enable[-1].id, network))

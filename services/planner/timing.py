@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from services.planner import estimate, limits, stopping
+from services.planner import estimate, limits, placement, stopping
 from services.planner.rehearsal import Played, Rehearsal
 from shared.domain import facts
 from shared.domain.history import History
@@ -39,14 +39,15 @@ def of(
     policy: Policy,
     allowed: limits.Limits,
     history: History,
+    after: PoolSnapshot | None = None,
 ) -> Times:
-    """The times of a plan on this pool."""
+    """The times of a plan on this pool; `after` is the pool as the plan leaves it."""
     if not turns:
         return Times()
     terms = estimate.terms_of(turns, policy, allowed.max_away, allowed.empty_ahead)
     usual = estimate.of_forecast(snapshot, turns, policy, terms, estimate.pace(history, policy))
     most = estimate.of_forecast(snapshot, turns, policy, terms, estimate.pace(history, policy, upper=True))
-    loads = tuple(_loads(snapshot, usual))
+    loads = tuple(_loads(snapshot, usual, after or snapshot))
     reboots = usual.of_kind("reboot")
     ha = snapshot.settings.ha.enabled
     end, upper = (_restored(one, estimate.RESTORE_SECONDS) for one in (usual, most))
@@ -80,10 +81,13 @@ def _whole(played: Rehearsal, snapshot: PoolSnapshot, policy: Policy) -> float:
 
 
 def _timed(turn: facts.ForecastTurn, played: Played, latest: Played) -> facts.ForecastTurn:
-    times: dict[str, list[int]] = {}
+    times: dict[tuple[str, bool], list[int]] = {}
     for moved in played.moves:
-        times.setdefault(moved.vm, []).extend((round(moved.begins), round(moved.ends)))
-    moves = tuple(move.model_copy(update={"times": tuple(times.get(move.vm.uuid, ()))}) for move in turn.moves)
+        times.setdefault((moved.vm, moved.level), []).extend((round(moved.begins), round(moved.ends)))
+    moves = tuple(
+        move.model_copy(update={"times": tuple(times.get((move.vm.uuid, move.purpose == "level"), ()))})
+        for move in turn.moves
+    )
     parts = tuple(
         facts.ForecastPart(kind=part.kind, begins=round(part.begins, 1), ends=round(part.ends, 1))
         for part in played.parts
@@ -101,12 +105,13 @@ def _timed(turn: facts.ForecastTurn, played: Played, latest: Played) -> facts.Fo
     )
 
 
-def _loads(snapshot: PoolSnapshot, played: Rehearsal) -> Iterator[facts.HostLoad]:
+def _loads(snapshot: PoolSnapshot, played: Rehearsal, after: PoolSnapshot) -> Iterator[facts.HostLoad]:
     for host in snapshot.hosts:
         if host.live and host.enabled:
             most, at = played.high_water.get(host.uuid, (0, 0.0))
             usable = max(0, host.memory_total - host.memory_overhead)
-            yield facts.HostLoad(host=host.named, most=most, usable=usable, at=round(at, 1))
+            end = sum(placement.comfortable(vm) for vm in after.resident(host.uuid))
+            yield facts.HostLoad(host=host.named, most=most, usable=usable, at=round(at, 1), end=end)
 
 
 def _left(load: facts.HostLoad) -> tuple[float, str]:

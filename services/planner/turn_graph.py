@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from services.planner import canaries, placement, stopping, storage_graph, storage_moves, strategies
+from services.planner import canaries, modes, placement, stopping, storage_graph, storage_moves, strategies
 from services.planner.beside import Beside
 from shared.domain import acts, facts
 from shared.domain.model import VM, Host, Package, PoolSnapshot
@@ -92,8 +92,7 @@ class Graph:
         back = self._patched_and_back(host, empty, [sr.uuid for stop in own for sr in stop.serves])
         served = storage_graph.up(self.add, self.snapshot, self.host, own, back, self.policy)
         self._started(stops, back, served)
-        if self.policy.mode == "home":
-            self._homeward(found, back, parked, coming)
+        self._homeward(found, back, parked, coming)
         return tuple(self.planned)
 
     def _stopped(
@@ -184,11 +183,13 @@ class Graph:
     def _homeward(
         self, found: placement.Placement, back: str, parked: Sequence[tuple[VM, Host]], coming: Sequence[str]
     ) -> None:
-        """VMs go home; after the run's first host a few first, which are watched before the others follow. Those that
-        made room follow when it is free again, unless the turn of their host is to come: then they go home with it. As
-        long as turns are to come the smallest go first: whoever leaves the next host waits less for a place in line."""
+        """VMs go home, as far as the mode has it; after the run's first host a few first, which are watched before the
+        others follow. Those that made room follow when it is free again, unless the turn of their host is to come: then
+        they go home with it. As long as turns are to come the smallest go first: whoever leaves the next host waits
+        less for a place in line."""
         moves = [*found.moves, *(self._parked(vm, where) for vm, where in parked)]
-        returning = [move for move in moves if self.homes[move.vm.uuid].host.uuid == self.host.uuid]
+        homebound = modes.homebound(self.snapshot, self.policy)
+        returning = [move for move in moves if self.homes[move.vm.uuid].host.uuid == self.host.uuid and homebound(move)]
         chosen = canaries.choose([move.vm for move in returning], self.policy.canaries) if self.soaks == OWN else ()
         if coming:
             returning.sort(key=lambda move: placement.comfortable(move.vm))
@@ -200,7 +201,7 @@ class Graph:
         for move in returning:
             if move.vm not in chosen:
                 gone[move.vm.uuid] = self._home(move, (back, because))
-        for room in reversed(found.rooms):
+        for room in reversed(found.rooms) if self.policy.mode == "home" else ():
             if room.source and self._lives_on(room.vm, room.source) and room.source.uuid not in coming:
                 came = [one for one in (*moves, *found.rooms) if one.to == room.source and one.vm.uuid in gone]
                 frees = ((gone[one.vm.uuid], f"frees {_gib(one.memory)} on {room.source.name}") for one in came)

@@ -9,6 +9,7 @@ from services.planner import (
     blockers,
     discs,
     gates,
+    modes,
     placement,
     replication,
     selection,
@@ -28,12 +29,14 @@ from shared.domain.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class TurnPlan:
-    """A turn as planned from a fresh survey: its steps, homes first seen or changed, and what stands in the way."""
+    """A turn as planned from a fresh survey: its steps, homes first seen or changed, and what stands in the way;
+    `waits` is why it had better wait for the turns beside it, where there are any."""
 
     steps: tuple[facts.StepPlanned, ...]
     homes: tuple[facts.Home, ...]
     blockers: tuple[facts.Blocker, ...]
     idle: bool = False
+    waits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,8 @@ def steps_of_turn(snapshot: PoolSnapshot, turn: str, host: Named, standing: Stan
     steps = discs.around_moves(steps, turn, snapshot, here)
     steps = storage_discs.around_storage(steps, turn, snapshot, here, going)
     steps = replication.around_turn(steps, turn, snapshot, here, policy)
-    return TurnPlan(gates.around_turn(steps, turn, here.named, policy), fresh, ())
+    waits = modes.waits(found, here, standing.coming, standing.beside.closed, policy)
+    return TurnPlan(gates.around_turn(steps, turn, here.named, policy), fresh, (), waits=waits)
 
 
 def _on(snapshot: PoolSnapshot, here: Host) -> frozenset[str]:

@@ -89,6 +89,8 @@ def _planned_turn(view: View, turn: Turn, host: Named, survey: Step, snapshot: P
             return passing.looked_at_again(view, turn, survey, because)
         held = facts.RunHeld(**view.ids, because=because, step=survey.id, who_can_help="the owners of these VMs")
         return Said((held,), sentence=because)
+    if plan.waits and (others := _others(view, turn)):
+        return Said(sentence=f"{plan.waits} It is planned when {others} is done.")
     if waiting := backups.waiting_for(snapshot, host):
         return _waiting_for_backups(view, turn, survey, waiting)
     differences, changes = stepping.differences(view.run, turn.id, plan.steps)

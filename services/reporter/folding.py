@@ -60,6 +60,7 @@ def _report(pool: str, run: str, draft: Draft) -> Report:
         pool_name=forecast.pool_name if forecast else "",
         outcome=draft.ended.outcome if draft.ended else ("refused" if draft.refused else None),
         purpose=_purpose(draft),
+        mode=draft.requested.policy.mode if draft.requested else "home",
         order=asked.order if asked else "",
         by=asked.by if asked else "",
         reason=draft.requested.reason if draft.requested else "",

@@ -219,6 +219,7 @@ class Report:
     pool_name: str = ""
     outcome: Outcome | None = None
     purpose: Purpose = "update"
+    mode: Literal["home", "level", "stay"] = "home"
     order: str = ""
     by: str = ""
     reason: str = ""
@@ -275,8 +276,17 @@ class Report:
 
     @property
     def strays(self) -> tuple[Guest, ...]:
-        """The VMs that are not at home, or of which nobody knows it."""
-        return tuple(guest for guest in self.guests if guest.whereabouts in ("elsewhere", "unknown"))
+        """The VMs that are not at home, or of which nobody knows it; where VMs stay by the run's mode, only those that
+        were to come home and could not."""
+        away = [guest for guest in self.guests if guest.whereabouts in ("elsewhere", "unknown")]
+        return tuple(guest for guest in away if self.mode == "home" or guest.because)
+
+    @property
+    def moved_house(self) -> tuple[Guest, ...]:
+        """The VMs that are elsewhere than they began and stay there, as the run's mode has it."""
+        if self.mode == "home":
+            return ()
+        return tuple(guest for guest in self.guests if guest.whereabouts == "elsewhere" and not guest.because)
 
     @property
     def gone(self) -> tuple[Guest, ...]:

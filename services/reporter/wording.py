@@ -95,6 +95,13 @@ def _strays(report: Report) -> str:
     return f", {count(away, 'VM')} not home" if away else ""
 
 
+def _whereabouts(report: Report) -> str:
+    """Where VMs are, where nothing is wrong with that."""
+    if report.mode == "home":
+        return "every VM is home"
+    return f"{count(len(report.moved_house), 'VM')} stay where they were put (mode = {report.mode})"
+
+
 # --- one writer for each occasion -------------------------------------------------------------------------------------
 
 
@@ -162,7 +169,7 @@ def _host_done(occasion: Occasion, report: Report, zone: tzinfo) -> Letter:
 
 def _ended(occasion: Occasion, report: Report, zone: tzinfo) -> Letter:
     first = points.after_the_end(report)
-    all_home = "every VM is home, " if report.guests else ""
+    all_home = f"{_whereabouts(report)}, " if report.guests else ""
     return Letter(
         occasion,
         f"{report.pool}: {outcome(report)}, {tally(report)}{_owing(report)}{_strays(report)}",

@@ -40,7 +40,8 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: Literal["home", "level", "stay"] = "home"
-    """Where VMs are at the end. `home`: each where it began."""
+    """Where VMs are at the end. `home`: each where it began, two moves a VM. `level`: where they were put, about one
+    move a VM, and at last a few more until the hosts are about equally full. `stay`: where they were put."""
 
     updates: bool = True
     """Install waiting updates. False: a rolling reboot."""
@@ -202,7 +203,7 @@ class Policy(BaseModel):
 
 
 SUPPORTED: Mapping[str, frozenset[Any]] = {
-    "mode": frozenset({"home"}),
+    "mode": frozenset({"home", "level", "stay"}),
     "install": frozenset({"in_turn"}),
 }
 """The values that Rota carries out today, for each field that names something it may not be able to do."""

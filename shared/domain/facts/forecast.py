@@ -15,25 +15,27 @@ from shared.domain.storage import DiskMove
 
 
 class ForecastMove(Value):
-    """A VM that leaves a host in its turn (`empty`), or makes room on its own, `source`, for one that does
-    (`room`), and comes back. `times` are seconds from the run's beginning: it leaves from, until; it goes home
-    from, until. `disks` go with it, copied there and back; `cause` and `because` say why it cannot go without."""
+    """A VM that leaves a host in its turn (`empty`), makes room on its own, `source`, for one that does (`room`), or
+    goes from `source` to a host that is emptier when all turns are over (`level`). It comes back, unless it `stays`.
+    `times` are seconds from the run's beginning: it leaves from, until; it goes home from, until. `disks` go with it,
+    copied there and back; `cause` and `because` say why it cannot go without."""
 
     vm: Named
     to: Named
     memory: int
     times: tuple[int, ...] = ()
-    purpose: Literal["empty", "room"] = "empty"
+    purpose: Literal["empty", "room", "level"] = "empty"
     source: Named | None = None
     disks: tuple[DiskMove, ...] = ()
     cause: Name = ""
     because: Sentence = ""
+    stays: bool = False
 
 
 class ForecastPart(Value):
     """A part of a turn, in seconds from the run's beginning."""
 
-    kind: Literal["look", "empty", "install", "reboot", "check", "home"]
+    kind: Literal["look", "empty", "install", "reboot", "check", "home", "level"]
     begins: Seconds
     ends: Seconds
 
@@ -80,12 +82,13 @@ class ForecastTurn(Value):
 
 class HostLoad(Value):
     """The most memory, in bytes, that VMs take on a host in the course of the plan, and when, in seconds from the run's
-    beginning; `usable` is what they may take."""
+    beginning; `usable` is what they may take, `end` what they take when the run is over (None: not known)."""
 
     host: Named
     most: int
     usable: int
     at: Seconds
+    end: int | None = None
 
 
 class Forecast(Value):

@@ -11,17 +11,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.text import Text
 
 from cli import plan_page, plan_view
-from services.planner import forecasting
+from services.planner import comparing, forecasting
 from shared.domain import facts
+from shared.domain.history import History
 from shared.domain.model import HA, PoolSettings, PoolSnapshot
 from shared.domain.policy import Policy
 from tests.services.planner.play import host, pool, vm
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 PAGE, PICTURE = DOCS / "planning.md", DOCS / "planning.svg"
+MODES_BEGIN, MODES_END = "<!-- printed by `make docs`: the modes -->", "<!-- until the example -->"
 BEGIN, END = "<!-- printed by `make docs`: the example -->", "<!-- until here -->"
 START = 1_795_226_400.0
 """2026-11-21 02:00 UTC."""
@@ -41,13 +44,28 @@ def texts() -> tuple[str, str]:
     told = PAGE.read_text(encoding="utf-8")
     block = f"{BEGIN}\n\n```\n{_printed(plan)}\n```\n\n{END}"
     page = re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: block, told, flags=re.DOTALL)
+    modes = f"{MODES_BEGIN}\n\n```\n{_modes()}\n```\n\n{MODES_END}"
+    page = re.sub(re.escape(MODES_BEGIN) + ".*?" + re.escape(MODES_END), lambda _: modes, page, flags=re.DOTALL)
     return page, plan_page.svg(plan) + "\n"
+
+
+def _modes() -> str:
+    """`rota plan lab --mode level --mode home --mode stay`, and what the first of them says beside."""
+    asked, *others = (Policy.model_validate({"mode": mode}) for mode in ("level", "home", "stay"))
+    shown = forecasting.forecast(example(), asked)
+    rows = comparing.compared(example(), shown, asked, others, History(), None)
+    notes = [Text(f"Note: {note}") for note in shown.notes if "mode = " in note]
+    return _told(plan_view.comparison(rows), *plan_view.timeline(shown, START), *notes)
 
 
 def _printed(plan: facts.Forecast) -> str:
     """What `rota plan` shows on a terminal."""
+    return _told(plan_view.forecast(plan, START))
+
+
+def _told(*parts: RenderableType) -> str:
     console = Console(file=io.StringIO(), width=118, color_system=None, highlight=False)
-    console.print(plan_view.forecast(plan, START))
+    console.print(*parts, sep="\n")
     assert isinstance(console.file, io.StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().strip().splitlines())
 
