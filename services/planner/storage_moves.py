@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from services.planner import backups, discs, placement
@@ -54,9 +55,14 @@ class Room:
         self.given = conditions
         self.srs = {sr.uuid: sr for sr in snapshot.srs if sr.uuid not in away}
         self.need = placement.tight if conditions.squeeze else placement.comfortable
-        self.memory = {host.uuid: self._memory(host, found) for host in snapshot.hosts}
+        self.found = found
         held = _by_sr(promised or {}, _homes_kept(snapshot))
         self.free = {sr.uuid: free_on(sr, policy) - held.get(sr.uuid, 0) for sr in snapshot.srs}
+
+    @cached_property
+    def memory(self) -> dict[str, int]:
+        """Bytes left on each host, counted when the first VM asks: most turns have none that does."""
+        return {host.uuid: self._memory(host, self.found) for host in self.snapshot.hosts}
 
     def _memory(self, host: Host, found: placement.Placement) -> int:
         taken = sum(self.need(vm) for vm in self.snapshot.resident(host.uuid))

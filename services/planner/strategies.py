@@ -88,7 +88,8 @@ def choose(
     """What becomes of each VM that something keeps on a host in its turn, or that uses an SR (uuid) which goes `away`
     in it; what is not about a VM stays in the way. `room` is where VMs can go that take their disks along (None:
     nowhere)."""
-    vms = {vm.uuid: vm for vm in snapshot.vms if vm.host == host.uuid or (vm.host and not away.isdisjoint(vm.srs))}
+    asked = snapshot.vms if stops else ()
+    vms = {vm.uuid: vm for vm in asked if vm.host == host.uuid or (vm.host and not away.isdisjoint(vm.srs))}
     found: list[Stop] = []
     left: list[facts.Blocker] = []
     out: list[str] = []
