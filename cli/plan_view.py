@@ -85,12 +85,16 @@ def _elsewhere(stop: facts.ForecastStop) -> str:
 def along(plan: facts.Forecast) -> list[str]:
     """The VMs that take their disks along: where, how much is copied and for how long, and why."""
     return [
-        f"With its disks: {plain(move.vm)} goes to {plain(move.to)} and back, {_copied(move)} each way, and runs on"
+        f"With its disks: {plain(move.vm)} {_where(move)}, {_copied(move)} each way, and runs on"
         f" meanwhile. Why ({move.cause.replace('_', ' ')}): {plain(move.because)}"
         for turn in plan.turns
         for move in turn.moves
         if move.disks
     ]
+
+
+def _where(move: facts.ForecastMove) -> str:
+    return f"stays on {plain(move.to)}" if move.source == move.to else f"goes to {plain(move.to)} and back"
 
 
 def _copied(move: facts.ForecastMove) -> str:

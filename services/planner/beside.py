@@ -54,7 +54,7 @@ def of_turn(run: Run, turn: str, snapshot: PoolSnapshot) -> Beside:
         if where.get(act.vm.uuid) != act.to.uuid or act.purpose == "home":
             promised[act.to.uuid] = promised.get(act.to.uuid, 0) + size
         here = where.get(act.vm.uuid) or ""
-        if here == act.away_from.uuid or act.purpose == "home":
+        if here != act.to.uuid and (here == act.away_from.uuid or act.purpose == "home"):
             leaving.setdefault(here, []).append(Departure(step.id, act.vm.uuid, size))
         arriving.setdefault(act.to.uuid, []).append(step.id)
     room = {vm.uuid: vm.memory_max + vm.memory_overhead for vm in snapshot.vms}

@@ -105,7 +105,7 @@ def _sentence(run: Run, turn: Turn, host: Named, *, now: bool) -> str:
 def _disks_back(turn: Turn) -> str:
     """What is copied back, in a sentence."""
     moves = [step.act for step in turn.of_kind("migrate_vm") if step.attempt and isinstance(step.act, acts.MigrateVM)]
-    along = {act.vm.uuid: act for act in moves if act.disks and act.purpose == "empty"}
+    along = {act.vm.uuid: act for act in moves if act.disks and act.purpose != "home"}
     if not along:
         return ""
     size = sum(storage_moves.size(act.disks) for act in along.values()) / storage_moves.GIB
@@ -126,15 +126,23 @@ def _back(run: Run, turn: Turn, host: Named, because: str) -> facts.TurnTurnedBa
         (step.act.vm, step.act.to, tuple(disk.back for disk in step.act.disks))
         for step in touched
         if isinstance(step.act, acts.MigrateVM)
+        and not storage_moves.stays(step.act)
         and _lives_on(run, step.act.vm, host)
         and (run.policy.mode == "home" or step.act.vm.uuid in out_of_drives)
     ]
+    aside = [step.act for step in touched if isinstance(step.act, acts.MigrateVM) and storage_moves.stays(step.act)]
     disabled = any(step.attempt > 0 for step in turn.of_kind("disable_host"))
     steps = turn_graph.steps_back(turn.id, len(turn.steps) + 1, host, homeward, waits_for, run.policy.migration_network)
     steps = steps if disabled else ()
     if steps:
-        first, enabled = len(turn.steps) + 1 + len(steps), steps[0].step
+        enabled, network = steps[0].step, run.policy.migration_network
+        for act in aside:
+            only = [(act.vm, act.to, tuple(disk.back for disk in act.disks))]
+            first = len(turn.steps) + 1 + len(steps)
+            steps = (*steps, *turn_graph.homeward_steps(turn.id, first, act.to, only, enabled, network))
+        first = len(turn.steps) + 1 + len(steps)
         steps = (*steps, *storage_graph.steps_back(turn, first, enabled, run.policy))
+        steps = storage_graph.after_plugs(steps)
         steps = discs.put_back(steps, turn, len(turn.steps) + 1, enabled)
     return facts.TurnTurnedBack(
         pool=run.pool,

@@ -103,13 +103,15 @@ def failures(view: View) -> Said | None:
 
 def _elsewhere(view: View, step: Step) -> Said | None:
     """A VM that could not leave for the host it was to go to, or hangs on its way: look at the pool again, and plan its
-    move anew."""
+    move anew. Not where its disks leave storage that goes away: what detaches that waits for this very step."""
     turn = view.turn_of(step)
     if not isinstance(step.act, acts.MigrateVM) or step.act.purpose != "empty" or turn.host is None:
         return None
     tried = sum(1 for one in turn.of_kind("survey"))
     sweep = turn.of_kind("evacuate_rest")
     if turn.turned_back or view.run.cancel or tried > REPLANS or not sweep:
+        return None
+    if storage_graph.leaves_storage(turn, step.act):
         return None
     because = f"{step.because.rstrip('.')}; the move of {step.act.vm.name} is planned again."
     why = f"Look at the pool again for {step.act.vm.name}."

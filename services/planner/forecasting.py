@@ -75,7 +75,7 @@ def forecast(
             given = _conditions(host, policy, world.newest, coming, at_once, going.ours)
             found = world.place(host, turn_plan.free_to_go(world.snapshot, host, bound, policy, going.ours), given)
             kept = (*bound, *(blockers.of_short(world.snapshot, host, one) for one in found.short))
-        room = storage_moves.Room(world.snapshot, host, policy, given, found, away=going.srs)
+        room = storage_moves.Room(world.snapshot, host, policy, given, found, away=going.srs, served=served.srs)
         decided = storage_stops.choose(world.snapshot, host, going, kept, found, world.newest, policy, consents, room)
         if decided.left_out_for:
             hosts = tuple(one for one in hosts if one != host)
@@ -84,7 +84,7 @@ def forecast(
             continue
         stops += decided.blockers
         opinions += concerns.second_opinion(snapshot, host, [move.vm for move in found.moves])
-        moving += [move.vm for move in (*found.rooms, *found.moves, *decided.sends)]
+        moving += [move.vm for move in (*found.rooms, *found.moves, *decided.sends, *decided.aside)]
         opinions += discs.notes(snapshot, host, (*found.moves, *decided.sends))
         opinions += storage_discs.notes(snapshot, host, going)
         opinions += squeezing.told(world.snapshot, host, found) if policy.squeeze else ()
@@ -192,7 +192,7 @@ def _forecast_turn(
                 because=why.get(move.vm.uuid, "") if move.disks else "",
                 stays=not world.comes_home(move),
             )
-            for move in (*found.rooms, *found.moves, *chosen.sends)
+            for move in (*found.rooms, *found.moves, *chosen.sends, *chosen.aside)
         ),
         seconds=0.0,
         reboots=selection.work(host, world.policy) != "toolstack",

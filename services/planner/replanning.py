@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from services.planner import blockers, modes, placement, stopping, storage_moves, strategies, turn_graph, turn_plan
+from services.planner import (
+    blockers,
+    modes,
+    placement,
+    stopping,
+    storage_graph,
+    storage_moves,
+    strategies,
+    turn_graph,
+    turn_plan,
+)
 from shared.domain import acts, facts
 from shared.domain.model import Host, PoolSnapshot
 from shared.domain.names import Named, step_id
@@ -38,7 +48,8 @@ def moves_again(
     given = turn_plan.conditions(standing, policy, _promised(snapshot, leaving, standing))
     given = replace(given, avoid=_avoid(leaving))
     found = placement.place(snapshot, here, left, given)
-    chosen = _with_disks(snapshot, here, found, given, leaving, standing, policy)
+    away = storage_graph.going(turn)
+    chosen = _with_disks(snapshot, here, found, given, leaving, standing, policy, away)
     waiting = {vm.uuid for vm in left}
     homes = tuple(home for home in turn_plan.new_homes(snapshot, here, standing) if home.vm.uuid in waiting)
     if chosen.blockers:
@@ -63,11 +74,13 @@ def _with_disks(
     leaving: Sequence[Moving],
     standing: turn_plan.Standing,
     policy: Policy,
+    away: frozenset[str],
 ) -> strategies.Chosen:
-    """What becomes of the VMs without a place: they take their disks elsewhere, or are stopped as their strategy says
-    where no approval was needed."""
+    """What becomes of the VMs without a place: they take their disks elsewhere, but not to what goes `away`, or are
+    stopped as their strategy says where no approval was needed."""
     under_way = storage_moves.promised(act for step, act in leaving if not step.settled)
-    room = storage_moves.Room(snapshot, here, policy, given, found, {**standing.beside.disks, **under_way})
+    promised = {**standing.beside.disks, **under_way}
+    room = storage_moves.Room(snapshot, here, policy, given, found, promised, away)
     short = tuple(blockers.of_short(snapshot, here, one) for one in found.short)
     chosen = strategies.choose(snapshot, here, short, policy, standing.consents, room=room)
     if policy.approval == "none" or not chosen.stops:

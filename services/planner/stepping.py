@@ -328,7 +328,10 @@ def differences(run: Run, turn: str, steps: Sequence[facts.StepPlanned]) -> tupl
     stopped = {step.act.vm.name for step in steps if isinstance(step.act, (acts.ShutdownVM, acts.SuspendVM))}
     new += [f"{name} is stopped meanwhile too" for name in sorted(stopped - agreed)]
     along = {step.act.vm.name for step in steps if isinstance(step.act, acts.MigrateVM) and step.act.disks}
-    new += [f"the disks of {name} are moved too" for name in sorted((along - copied) & before.keys())]
+    aside = {
+        step.act.vm.name for step in steps if isinstance(step.act, acts.MigrateVM) and storage_moves.stays(step.act)
+    }
+    new += [f"the disks of {name} are moved too" for name in sorted((along - copied) & (before.keys() | aside))]
     return (*gone, *new, *other), tuple(new)
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from services.planner import stopping, storage_vms
+from services.planner import placement, stopping, storage_moves, storage_vms
 from services.planner.strategies import Stop
 from shared.domain import acts, facts
 from shared.domain.model import Host, PoolSnapshot
 from shared.domain.names import Named, step_id
 from shared.domain.policy import Policy
 from shared.domain.run import Step, StepState, Turn
+from shared.domain.storage import DiskMove
 
 Add = Callable[..., str]
 """Adds a step to a turn: the act, why, and what it needs as pairs of step and reason; the id of the step."""
@@ -89,6 +90,67 @@ def _plugged(add: Add, sr: Named, vm: Named, hosts: Sequence[Named], started: st
     return tuple(steps) or (started,)
 
 
+# --- disks that are elsewhere meanwhile ------------------------------------------------------------------------------
+
+
+def aside(add: Add, move: placement.Move, network: str, disabled: str, host: Named) -> str:
+    """The step that takes a VM's disks off what goes away, the VM running on where it is."""
+    where = move.to.named
+    act = acts.MigrateVM(move.vm.named, where, where, "room", network, disks=move.disks)
+    why = (
+        f"{move.vm.name} stays on {where.name}, and its disks leave what goes away with {host.name}"
+        f" ({storage_moves.spoken(move.disks)})."
+    )
+    return add(act, why, (disabled, f"{host.name} takes no new VMs"))
+
+
+def aside_home(add: Add, move: placement.Move, network: str, served: Mapping[str, tuple[str, ...]], back: str) -> str:
+    """The step that takes these disks home, once their SR is `served` again (SR by uuid, the steps after which it
+    is)."""
+    where, disks = move.to.named, tuple(disk.back for disk in move.disks)
+    act = acts.MigrateVM(move.vm.named, where, where, "home", network, disks=disks)
+    needs = there_again(move.disks, served) or ((back, "the host takes VMs again"),)
+    why = f"The disks of {move.vm.name} go home ({storage_moves.spoken(disks)})."
+    return add(act, why, *needs, if_it_fails="warn")
+
+
+def there_again(disks: Sequence[DiskMove], served: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, str], ...]:
+    """What the way home of disks waits for: every host has their SR again."""
+    srs = dict.fromkeys(disk.source for disk in disks)
+    return tuple((step, f"{sr.name} is there") for sr in srs for step in served.get(sr.uuid, ()))
+
+
+def going(turn: Turn) -> frozenset[str]:
+    """The SRs (uuids) that go away in a turn."""
+    steps = turn.of_kind("check_unused")
+    return frozenset(step.act.sr.uuid for step in steps if isinstance(step.act, acts.CheckUnused))
+
+
+def leaves_storage(turn: Turn, act: acts.MigrateVM) -> bool:
+    """Whether a move takes disks off storage that goes away in this turn."""
+    away = going(turn)
+    return any(disk.source.uuid in away for disk in act.disks)
+
+
+def after_plugs(steps: Sequence[facts.StepPlanned]) -> tuple[facts.StepPlanned, ...]:
+    """Steps of a way back, in which disks go home only once their SR is attached again."""
+    there: dict[str, tuple[str, ...]] = {}
+    for step in steps:
+        if isinstance(step.act, acts.PlugPBD):
+            there[step.act.sr.uuid] = (*there.get(step.act.sr.uuid, ()), step.step)
+    return tuple(
+        step.model_copy(update={"needs": (*step.needs, *_plugs(step.act, there))})
+        if isinstance(step.act, acts.MigrateVM)
+        else step
+        for step in steps
+    )
+
+
+def _plugs(act: acts.MigrateVM, there: Mapping[str, tuple[str, ...]]) -> tuple[facts.Need, ...]:
+    needs = there_again([disk.back for disk in act.disks], there)
+    return tuple(facts.Need(step=step, because=because) for step, because in needs)
+
+
 def _attached(snapshot: PoolSnapshot, sr: Named) -> tuple[Host, ...]:
     return next((storage_vms.attached_to(snapshot, one) for one in snapshot.srs if one.uuid == sr.uuid), ())
 
@@ -150,9 +212,11 @@ def _was_so(step: Step) -> bool:
 
 
 def takes_storage(turn: Turn) -> bool:
-    """Whether a turn takes storage away from the pool that is not there again: nothing else may begin meanwhile."""
+    """Whether a turn takes storage away from the pool that is not there again, or whose disks are not home: nothing
+    else may begin meanwhile."""
     kinds = ("unplug_pbd", "plug_pbd")
-    return any(not step.settled for kind in kinds for step in turn.of_kind(kind))
+    aside = any(not step.settled and storage_moves.stays(step.act) for step in turn.of_kind("migrate_vm"))
+    return aside or any(not step.settled for kind in kinds for step in turn.of_kind(kind))
 
 
 def must_be_served_again(turn: Turn, step: Step) -> bool:

@@ -37,7 +37,8 @@ Promised = Mapping[tuple[str, str], int]
 
 class Room:
     """What is left on hosts and SRs beside the moves that are planned already, while one host is emptied. Lives for one
-    plan; `promised` is what other moves will take on SRs, `away` the SRs (uuids) that go away themselves."""
+    plan; `promised` is what other moves will take on SRs, `away` the SRs (uuids) that go away themselves, from every
+    host: what lies on them goes to other shared ones, to those that VMs of the pool have `served` last."""
 
     def __init__(
         self,
@@ -48,12 +49,15 @@ class Room:
         found: placement.Placement,
         promised: Promised | None = None,
         away: frozenset[str] = frozenset(),
+        served: frozenset[str] = frozenset(),
     ) -> None:
         self.snapshot = snapshot
         self.leaving = leaving
         self.policy = policy
         self.given = conditions
-        self.srs = {sr.uuid: sr for sr in snapshot.srs if sr.uuid not in away}
+        self.away, self.served = away, served
+        self.srs = {sr.uuid: sr for sr in snapshot.srs}
+        self.doubled: dict[str, list[int]] = {}
         self.need = placement.tight if conditions.squeeze else placement.comfortable
         self.found = found
         held = _by_sr(promised or {}, _homes_kept(snapshot))
@@ -72,7 +76,9 @@ class Room:
 
     def send(self, vm: VM, *, again: bool = True) -> placement.Move | str:
         """The move of a VM with its disks, its room taken; or why there is none, as the end of a sentence. `again`
-        whether it may go where it failed to go before."""
+        whether it may go where it failed to go before. A VM of another host stays there, and only its disks go."""
+        if (where := self.snapshot.host(vm.host or "")) and where.uuid != self.leaving.uuid:
+            return self._aside(vm, where)
         vm = discs.taken_out(vm, self.policy)
         if because := unsendable(vm):
             return because
@@ -89,9 +95,43 @@ class Room:
         if not found:
             return "; ".join(dict.fromkeys(reasons)) or "there is no other host"
         _, host, chosen = min(found, key=lambda one: one[0])
-        disks = tuple(self._move(vm, disk, chosen[disk.device]) for disk in vm.disks if disk.device in chosen)
+        disks = self._moved(vm, chosen)
         self.take(vm, host, disks)
         return placement.Move(vm, host, self.need(vm), disks=disks)
+
+    def _aside(self, vm: VM, host: Host) -> placement.Move | str:
+        """The move of a VM's disks on its own host, where it runs on."""
+        if because := unsendable(vm):
+            return because
+        if host.uuid in self.given.closed or not (host.enabled and host.live):
+            return f"{host.name} does not take VMs"
+        if disc := next((disc for disc in vm.discs if disc.sr in self.away), None):
+            return f"the disc {disc.name!r} is in its drive, which goes away too"
+        if (short := self._twice(vm, host) - self.memory[host.uuid]) > 0:
+            return f"{host.name} has {short / GIB:.1f} GiB of memory too little for it to be there twice for a moment"
+        chosen = self._shelves(vm, host)
+        if isinstance(chosen, str):
+            return chosen
+        self.memory[host.uuid] -= self._twice(vm, host)
+        self.doubled.setdefault(host.uuid, []).append(self.need(vm))
+        disks = self._moved(vm, chosen)
+        for disk in disks:
+            self.free[disk.to.uuid] -= disk.size
+        return placement.Move(vm, host, self.need(vm), source=host, disks=disks)
+
+    def _twice(self, vm: VM, host: Host) -> int:
+        """Bytes that are needed on a host beside what is counted already, so that a VM can be there twice while its
+        disks are handed over: the few largest that may be at it at once. XAPI asks for them as for any move (xen-api
+        xapi_vm_migrate.ml)."""
+        sizes = self.doubled.get(host.uuid, [])
+        return sum(sorted([*sizes, self.need(vm)])[-AT_ONCE:]) - sum(sorted(sizes)[-AT_ONCE:])
+
+    def _moved(self, vm: VM, chosen: Mapping[str, SR]) -> tuple[DiskMove, ...]:
+        return tuple(self._move(vm, disk, chosen[disk.device]) for disk in vm.disks if disk.device in chosen)
+
+    def _reached(self, host: Host) -> frozenset[str]:
+        """The SRs (uuids) that a host reaches all the time."""
+        return frozenset(host.attached) - self.away
 
     def take(self, vm: VM, host: Host, disks: Iterable[DiskMove]) -> None:
         """A VM goes to a host with these disks."""
@@ -113,7 +153,7 @@ class Room:
             return why
         if placement.backwards(self.leaving.uuid, host.uuid, self.given.newest, self.given.coming):
             return f"{host.name} runs older software than {self.leaving.name}"
-        if disc := next((disc for disc in vm.discs if disc.sr not in host.attached), None):
+        if disc := next((disc for disc in vm.discs if disc.sr not in self._reached(host)), None):
             return f"the disc {disc.name!r} is in its drive, which {host.name} does not reach"
         if (short := self.need(vm) - self.memory[host.uuid]) > 0:
             return f"{host.name} has {short / GIB:.1f} GiB of memory too little"
@@ -121,14 +161,15 @@ class Room:
 
     def _shelves(self, vm: VM, host: Host) -> dict[str, SR] | str:
         chosen: dict[str, SR] = {}
-        left = {sr: self.free[sr] for sr in host.attached if sr in self.srs}
+        left = {sr: self.free[sr] for sr in host.attached if sr in self.srs and sr not in self.away}
         for disk in sorted(vm.disks, key=lambda disk: (-disk.size, disk.device)):
-            if disk.sr in host.attached:
+            if disk.sr in self._reached(host):
                 continue
             own = self.srs.get(disk.sr)
             if own is not None and storage.is_excluded(own, self.policy.exclude_sr):
                 return f"its disk {disk.name!r} lies on {own.name!r}, which is not to be touched (exclude_sr)"
-            sr = self._shelf(disk, own, left, host)
+            shared = {sr: free for sr, free in left.items() if self.srs[sr].shared}
+            sr = self._shelf(disk, own, shared if disk.sr in self.away else left, host)
             if isinstance(sr, str):
                 return sr
             left[sr.uuid] -= storage.taken(disk, sr)
@@ -143,7 +184,11 @@ class Room:
         if not able:
             why = [storage.unfit(disk, self.srs[uuid], own, self.policy.exclude_sr) for uuid in sorted(left)]
             return f"{host.name} reaches no SR for its disk {disk.name!r}" + (f" ({'; '.join(why)})" if why else "")
-        best = max(able, key=lambda sr: (left[sr.uuid] - storage.taken(disk, sr), sr.name, sr.uuid))
+        room = {sr.uuid: left[sr.uuid] - storage.taken(disk, sr) for sr in able}
+        best = max(
+            able,
+            key=lambda sr: (room[sr.uuid] >= 0 and sr.uuid not in self.served, room[sr.uuid], sr.name, sr.uuid),
+        )
         short = storage.taken(disk, best) - left[best.uuid]
         if short > 0:
             return f"{best.name!r} is {short / GIB:.1f} GiB short of what its disk {disk.name!r} takes"
@@ -180,14 +225,23 @@ def spoken(disks: Sequence[DiskMove]) -> str:
 def notes(turns: Iterable[facts.ForecastTurn]) -> Iterator[str]:
     """What is said beforehand of disks that go along: which before which reboot, and what cannot go back meanwhile."""
     along = [(turn, [move for move in turn.moves if move.disks]) for turn in turns]
-    along = [(turn, moves) for turn, moves in along if moves]
-    for turn, moves in along:
+    for turn, sent in along:
+        if aside := [move for move in sent if move.source]:
+            copied = sum(size(move.disks) for move in aside) / GIB
+            yield (
+                f"{_listed([move.vm.name for move in aside])} run on where they are; {copied:.1f} GiB of their disks go"
+                f" to other storage before what {turn.host.name} serves goes away, and home when it is there again;"
+                " nobody is stopped for it."
+            )
+        moves = [move for move in sent if not move.source]
+        if not moves:
+            continue
         copied = sum(size(move.disks) for move in moves) / GIB
         yield (
             f"{_listed([move.vm.name for move in moves])} take {copied:.1f} GiB of disks along before {turn.host.name}"
             " is rebooted, and home again once it is back; nobody is stopped for it."
         )
-    if along:
+    if any(move.source is None for _, moves in along for move in moves):
         yield (
             "While versions differ, disks go only to a host that is not older (VM.migrate_send): from a host that is"
             " not updated yet to any, from an updated one to updated ones. A run that is cancelled meanwhile leaves"
@@ -256,6 +310,11 @@ def straight_home(snapshot: PoolSnapshot, vm: VM, home: Host) -> tuple[DiskMove,
     """The disks that a VM must take along to the host it lives on, where they are noted to live on SRs of its."""
     disks = way_home(snapshot, vm)
     return disks if all(disk.to.uuid in home.attached for disk in disks) else ()
+
+
+def stays(act: acts.Act) -> bool:
+    """Whether an act moves nothing but a VM's disks: the VM stays on its host."""
+    return isinstance(act, acts.MigrateVM) and bool(act.disks) and act.to == act.away_from
 
 
 def goes_home(act: acts.Act) -> bool:

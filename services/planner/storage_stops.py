@@ -40,7 +40,8 @@ def choose(
     stops = tuple(_using(stop, going) for stop in chosen.stops)
     own = _own(snapshot, host, going, policy)
     if not (chosen.blockers or own.blockers or chosen.left_out_for or own.left_out_for):
-        stops, short = _places(snapshot, host, stops, found, done, policy)
+        leaving = replace(found, moves=(*found.moves, *chosen.sends))
+        stops, short = _places(snapshot, host, stops, leaving, done, policy)
         own = replace(own, blockers=short)
     return replace(
         chosen,

@@ -38,6 +38,11 @@ class Served:
     services: tuple[Service, ...] = ()
     faults: tuple[facts.Blocker, ...] = ()
 
+    @property
+    def srs(self) -> frozenset[str]:
+        """The SRs (uuids) that VMs serve."""
+        return frozenset(service.sr.uuid for service in self.services)
+
 
 def read(snapshot: PoolSnapshot) -> Served:
     """The services of a pool, as declared and tagged. What is declared in rota.toml counts before a tag."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from services.planner import placement, storage_moves
+from services.planner import blockers, placement, storage_moves
 from shared.domain import facts, storage
 from shared.domain.model import VM, Host, PoolSnapshot
 from shared.domain.names import Named
@@ -46,13 +46,15 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The VMs that are stopped, what still stands in the way, VMs for whose sake the host is left out, and those that
-    go with their disks; `causes` says of each of the last why, by its uuid."""
+    """The VMs that are stopped, what still stands in the way, VMs for whose sake the host is left out, those that go
+    with their disks, and those of other hosts that stay there while their disks are `aside`; `causes` says of each of
+    the last two why, by its uuid."""
 
     stops: tuple[Stop, ...] = ()
     blockers: tuple[facts.Blocker, ...] = ()
     left_out_for: tuple[str, ...] = ()
     sends: tuple[placement.Move, ...] = ()
+    aside: tuple[placement.Move, ...] = ()
     causes: Mapping[str, Cause] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -112,7 +114,9 @@ def choose(
             out.append(vm.name)
         else:
             left.append(said)
-    return Chosen(tuple(found), tuple(left), tuple(out), tuple(sends), causes)
+    leave = tuple(move for move in sends if move.source is None)
+    aside = tuple(move for move in sends if move.source is not None)
+    return Chosen(tuple(found), tuple(left), tuple(out), leave, aside, causes)
 
 
 def _of_vm(
@@ -136,7 +140,7 @@ def _of_vm(
     chain = [one for one in chain if one not in ("migrate", "block")]
     for strategy in chain:
         if strategy == "migrate_with_storage":
-            sent = _sent(vm, cause, room, last=strategy == chain[-1])
+            sent = _sent(snapshot, host, vm, cause, policy, room, last=strategy == chain[-1])
             if isinstance(sent, placement.Move):
                 return sent
             reasons.append(f"it cannot take its disks along, because {sent}")
@@ -159,13 +163,26 @@ def _of_vm(
     return _with(stop, f"Its strategy cannot be carried out: {'; '.join(reasons)}.") if reasons else stop
 
 
-def _sent(vm: VM, cause: Cause, room: storage_moves.Room | None, *, last: bool) -> placement.Move | str:
+def _sent(
+    snapshot: PoolSnapshot,
+    host: Host,
+    vm: VM,
+    cause: Cause,
+    policy: Policy,
+    room: storage_moves.Room | None,
+    *,
+    last: bool,
+) -> placement.Move | str:
     """The move of a VM with its disks, or why there is none. Where it failed to go to it is sent again only as the last
-    resort."""
+    resort. Off storage that goes away disks are taken only where they come home (mode home)."""
     if room is None:
         return "there is nowhere to take them"
-    if cause == "storage_vm":
-        return "Rota does not take disks off storage that goes away in a turn; move them beforehand"
+    if cause == "storage_vm" and policy.mode != "home":
+        return f"disks leave storage that goes away in a turn only where they come home again (mode is {policy.mode!r})"
+    if cause == "storage_vm" and (bound := blockers.of_running(vm, host)):
+        return f"XAPI would not move it while it runs ({bound.code})"
+    if cause == "storage_vm" and (sr := storage_moves.stays_for(snapshot, vm, policy)):
+        return f"it has a disk on {sr!r}, for whose sake it is not moved (excluded_vms)"
     if cause not in SENDABLE:
         return "what keeps it on its host is not its disks"
     return room.send(vm, again=last)
@@ -298,5 +315,5 @@ CAUSES: Mapping[str, Cause] = MappingProxyType(
 )
 """A blocker's code and the cause it stands for. What is not here (a paused VM) is nobody's strategy."""
 
-SENDABLE: frozenset[Cause] = frozenset({"local_disk", "no_place"})
-"""The causes that a move with disks helps against: what keeps the VM is where its disks are."""
+SENDABLE: frozenset[Cause] = frozenset({"local_disk", "no_place", "storage_vm"})
+"""The causes that a move with disks helps against: what keeps the VM is where its disks are, or will not be."""

@@ -63,10 +63,11 @@ class Graph:
         done: frozenset[str] = frozenset(),
         parked: Sequence[tuple[VM, Host]] = (),
         coming: Sequence[str] = (),
+        aside: Sequence[placement.Move] = (),
     ) -> tuple[facts.StepPlanned, ...]:
         """The turn that empties a host by this placement. What cannot move is stopped as `stops` say and started
         again. VMs that are `parked` elsewhere come home with the others; hosts whose turns are `coming` (uuids) are not
-        gone home to yet."""
+        gone home to yet. Disks of VMs elsewhere are put `aside` before their storage goes away."""
         host, name = self.host.named, self.host.name
         moves = found.moves
         disabled = self.add(
@@ -76,11 +77,12 @@ class Graph:
             *((step, f"it brings a VM to {name}") for step in self.beside.arriving.get(host.uuid, ())),
         )
         left = self._leave(found, disabled)
+        off = [storage_graph.aside(self.add, move, self._network(), disabled, host) for move in aside]
         own = [stop for stop in stops if stop.serves]
         stops = [stop for stop in stops if not stop.serves]
-        down = self._stopped(stops, left, disabled, done)
+        down = self._stopped(stops, [*left, *off], disabled, done)
         if own:
-            down += self._storage_down(own, left, down, disabled, done)
+            down += self._storage_down(own, [*left, *off], down, disabled, done)
         empty = self.add(
             acts.EvacuateRest(host, self.policy.migration_network),
             f"See that {name} is empty, and move what appeared meanwhile.",
@@ -92,7 +94,10 @@ class Graph:
         back = self._patched_and_back(host, empty, [sr.uuid for stop in own for sr in stop.serves])
         served = storage_graph.up(self.add, self.snapshot, self.host, own, back, self.policy)
         self._started(stops, back, served)
-        self._homeward(found, back, parked, coming)
+        settled = {
+            move.vm.uuid: storage_graph.aside_home(self.add, move, self._network(), served, back) for move in aside
+        }
+        self._homeward(found, back, parked, coming, served, settled)
         return tuple(self.planned)
 
     def _stopped(
@@ -181,12 +186,25 @@ class Graph:
         )
 
     def _homeward(
-        self, found: placement.Placement, back: str, parked: Sequence[tuple[VM, Host]], coming: Sequence[str]
+        self,
+        found: placement.Placement,
+        back: str,
+        parked: Sequence[tuple[VM, Host]],
+        coming: Sequence[str],
+        served: Mapping[str, tuple[str, ...]],
+        settled: Mapping[str, str],
     ) -> None:
         """VMs go home, as far as the mode has it; after the run's first host a few first, which are watched before the
         others follow. Those that made room follow when it is free again, unless the turn of their host is to come: then
         they go home with it. As long as turns are to come the smallest go first: whoever leaves the next host waits
-        less for a place in line."""
+        less for a place in line. Disks go home once their SR is `served` again, and before the VM where they alone were
+        away (by a step of `settled`)."""
+
+        def home(move: placement.Move, *needs: tuple[str, str]) -> str:
+            there = storage_graph.there_again(move.disks, served)
+            own = ((settled[move.vm.uuid], "its disks are home"),) if move.vm.uuid in settled else ()
+            return self._home(move, *needs, *there, *own)
+
         moves = [*found.moves, *(self._parked(vm, where) for vm, where in parked)]
         homebound = modes.homebound(self.snapshot, self.policy)
         returning = [move for move in moves if self.homes[move.vm.uuid].host.uuid == self.host.uuid and homebound(move)]
@@ -194,13 +212,13 @@ class Graph:
         if coming:
             returning.sort(key=lambda move: placement.comfortable(move.vm))
         because = f"{self.host.name} is done and takes VMs"
-        gone = {move.vm.uuid: self._home(move, (back, because)) for move in returning if move.vm in chosen}
+        gone = {move.vm.uuid: home(move, (back, because)) for move in returning if move.vm in chosen}
         if gone:
             back = self._watch(self.host.named, chosen, list(gone.values()), "it is home")
             because = WELL.format(self.host.name)
         for move in returning:
             if move.vm not in chosen:
-                gone[move.vm.uuid] = self._home(move, (back, because))
+                gone[move.vm.uuid] = home(move, (back, because))
         for room in reversed(found.rooms) if self.policy.mode == "home" else ():
             if room.source and self._lives_on(room.vm, room.source) and room.source.uuid not in coming:
                 came = [one for one in (*moves, *found.rooms) if one.to == room.source and one.vm.uuid in gone]

@@ -107,7 +107,8 @@ class MigrateVM:
     """Move a running VM to a host. `purpose`: `empty` (away from a host in its turn), `room` (from a host that needs
     the room for another), `home` (back again), or `level` (so that the hosts end with an even load). `instead_of` is
     the step whose move of the same VM was given up: what it left at work in the pool is cancelled first. `disks` go
-    with it (`VM.migrate_send`), each to its SR; `to` may then be the host that it is on."""
+    with it (`VM.migrate_send`), each to its SR; `to` may then be the host that it is on, which
+    it stays on (`room`, and `home`): only its disks move."""
 
     vm: Named
     to: Named

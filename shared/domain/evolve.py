@@ -282,11 +282,12 @@ def _last_boot(turn: Turn) -> float:
 
 
 def _stranded(turn: Turn) -> dict[str, Named]:
-    """VMs whose way home was given up in this turn."""
+    """VMs whose way home was given up in this turn; not those that were at home, and only their disks were not."""
     return {
         step.act.vm.uuid: step.act.vm
         for step in turn.steps.values()
         if isinstance(step.act, acts.MigrateVM) and step.act.purpose == "home" and step.state is StepState.SKIPPED
+        if step.act.to != step.act.away_from
     }
 
 

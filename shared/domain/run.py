@@ -110,6 +110,7 @@ class Turn:
             if isinstance(step.act, (acts.MigrateVM, acts.StartVM, acts.ResumeVM))
             and step.state is StepState.SUCCEEDED
             and not (isinstance(step.result, acts.Started) and step.result.gone)
+            and not (isinstance(step.act, acts.MigrateVM) and step.act.to == step.act.away_from)
         ]
         return {vm: host for _, vm, host in sorted(ended, key=lambda one: one[0])}
 

@@ -20,7 +20,8 @@ LAB: Mapping[str, Any] = tomllib.loads(RECIPE.read_text(encoding="utf-8"))["pool
 STORAGE_VMS, POLICY = LAB["storage_vm"], LAB["policy"]
 """What people copy is what is tested."""
 
-STOPPED = frozenset({"filer-alpha", "filer-beta", "shop", "wiki", "db"})
+USERS = ("shop", "wiki", "db")
+STOPPED = frozenset({"filer-alpha", "filer-beta", *USERS})
 
 
 def storage_lost(house: House) -> list[dict[str, Any]]:
@@ -68,6 +69,32 @@ def test_two_hosts_with_storage_vms_are_updated_and_no_storage_loses_its_server(
     page = next(tmp_path.glob("reports/*.html")).read_text(encoding="utf-8")
     assert "Depot alpha is detached from beta, while filer-alpha, which serves it, is down." in page
     assert all(vm in page for vm in STOPPED)
+
+
+def test_users_whose_disks_go_elsewhere_meanwhile_run_on_and_only_the_storage_vms_are_stopped(tmp_path: Path) -> None:
+    """Their disks wait on the pool's other storage, and are home at the end."""
+    aside = {**POLICY, "chains": {"storage_vm": ["migrate_with_storage", "shutdown"]}}
+
+    async def story(house: House) -> None:
+        before = dict(house.sim.state()["disks"])
+        await house.order(commands.StartRun(pool="lab", policy=aside))
+        planned = await house.until("run_planned")
+        assert isinstance(planned, facts.RunPlanned)
+        along = {move.vm.name: move for turn in planned.forecast.turns for move in turn.moves if move.disks}
+        assert {name: move.disks[0].to.name for name, move in along.items()} == dict.fromkeys(USERS, "NAS")
+        over = await house.until("run_ended")
+        await house.until("report_sent")
+        assert isinstance(over, facts.RunEnded)
+        assert over.outcome == "succeeded", over
+        promise = judge.Promise(may_stop=frozenset({"filer-alpha", "filer-beta"}))
+        assert judge.violations(house.sim.journal, promise) == []
+        assert storage_lost(house) == []
+        assert dict(house.sim.state()["disks"]) == before
+        everything_back(house)
+
+    tell(story, tmp_path, world="two-storage-vms", pool={"storage_vm": STORAGE_VMS})
+    page = next(tmp_path.glob("reports/*.html")).read_text(encoding="utf-8")
+    assert "GiB of disks" in page
 
 
 @pytest.mark.parametrize("boundary", ["unplug_pbd over 2", "shutdown_vm over 2", "unplug_pbd over 4"])

@@ -173,7 +173,7 @@ def test_a_storage_vm_on_anothers_storage_is_refused() -> None:
         (
             lambda one: one,
             Policy(chains={"storage_vm": ("migrate_with_storage",)}),
-            "Rota does not take disks off storage that goes away in a turn; move them beforehand",
+            "it cannot take its disks along, because porthos reaches no SR for its disk 'disk on sr-a'",
         ),
         (lambda one: changed(one, "wiki", power_state="paused"), SHUT, "VM wiki on porthos is paused"),
         (
