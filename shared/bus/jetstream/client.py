@@ -118,11 +118,17 @@ class Listening:
         await self._link.ready()
         self._subscription = await self._link.nc.subscribe(self._filter, cb=self._on_message)
         self._forget = self._link.on_reconnect(self._news.ring)
-        for _ in range(FLUSHES):  # until the server knows of it: what is said from then on is heard
+        for _ in range(2):
+            await self._known()
+        return self
+
+    async def _known(self) -> None:
+        """Until the server knows of it: what is said from then on is heard. (Twice: nats-py writes a PING past what is
+        still to be sent, so the first answer may overtake the subscription; nats/aio/client.py, `_send_ping`.)"""
+        for _ in range(FLUSHES):
             with suppress(TimeoutError, nats.errors.Error):
                 await self._link.nc.flush(2)
-                break
-        return self
+                return
 
     async def __aexit__(self, *raised: object) -> None:
         self._forget()
