@@ -128,7 +128,7 @@ def _back(run: Run, turn: Turn, host: Named, because: str) -> facts.TurnTurnedBa
         if isinstance(step.act, acts.MigrateVM)
         and not storage_moves.stays(step.act)
         and _lives_on(run, step.act.vm, host)
-        and (run.policy.mode == "home" or step.act.vm.uuid in out_of_drives)
+        and (run.policy.mode == "home" or step.act.disks or step.act.vm.uuid in out_of_drives)
     ]
     aside = [step.act for step in touched if isinstance(step.act, acts.MigrateVM) and storage_moves.stays(step.act)]
     disabled = any(step.attempt > 0 for step in turn.of_kind("disable_host"))

@@ -347,12 +347,12 @@ def test_a_vm_that_is_deleted_meanwhile_stops_nobody(when: str) -> None:
     assert disks_at_home(play, before)
 
 
-@pytest.mark.parametrize("now", [False, True])
-def test_a_cancel_at_any_moment_loses_no_disk(now: bool) -> None:
+@pytest.mark.parametrize(("now", "mode"), [(False, "home"), (True, "home"), (True, "stay")])
+def test_a_cancel_at_any_moment_loses_no_disk(now: bool, mode: str) -> None:
     """Both forms, after each fact and each act: every VM runs, and every disk is at home, or owed where its home is
     older than the host it is on, and noted in the pool."""
     before = pool_of(2)
-    going, away = Play(before, ALONG, older_is_refused).start(), 0
+    going, away = Play(before, ALONG.model_copy(update={"mode": mode}), older_is_refused).start(), 0
     while going.step():
         play = forked(going)
         if not play.run.open or not play.run.began_at:
