@@ -17,7 +17,7 @@ from shared.bus.jetstream import buckets, link, reading, setup, taking, write
 from shared.bus.jetstream.pull import plain_headers
 from shared.bus.port import Delivery, Guard, Intake, Message, Stored
 
-FLUSHES = 5
+QUESTIONS = 5
 """How often the server is asked, for two seconds each, whether it has heard that somebody listens."""
 
 UNHEARD = 10_000
@@ -118,16 +118,16 @@ class Listening:
         await self._link.ready()
         self._subscription = await self._link.nc.subscribe(self._filter, cb=self._on_message)
         self._forget = self._link.on_reconnect(self._news.ring)
-        for _ in range(2):
-            await self._known()
+        await self._known()
         return self
 
     async def _known(self) -> None:
-        """Until the server knows of it: what is said from then on is heard. (Twice: nats-py writes a PING past what is
-        still to be sent, so the first answer may overtake the subscription; nats/aio/client.py, `_send_ping`.)"""
-        for _ in range(FLUSHES):
-            with suppress(TimeoutError, nats.errors.Error):
-                await self._link.nc.flush(2)
+        """Until the server knows of it: what is said from then on is heard. (By a question, which goes out behind the
+        subscription. nats-py's `flush` writes its PING past what is still to be sent, nats/aio/client.py `_send_ping`,
+        and waits by `asyncio.wait_for`, which on Python 3.11 can swallow a cancellation.)"""
+        for _ in range(QUESTIONS):
+            with suppress(link.Unanswered):
+                await self._link.ask("$JS.API.INFO", patience=2.0)
                 return
 
     async def __aexit__(self, *raised: object) -> None:
