@@ -17,8 +17,7 @@ import structlog
 from structlog.stdlib import BoundLogger
 
 from shared.domain import commands, facts, names
-from simulator.control import disks_of
-from tests.chaos import blows, harm
+from tests.chaos import blows, harm, standing
 from tests.chaos.blows import Call, Case
 from tests.chaos.campaign import Outcome
 from tests.chaos.frail import Frail, silent
@@ -27,9 +26,6 @@ from tests.stories.house import SERVICES, STAFF, House, tell
 
 PATIENCE = 4 * 3600.0
 """Simulated seconds within which a run must have ended, and been told."""
-
-AWAY = "rota:disks:"
-"""What notes of disks begin with that may not go home yet: to a host that is older than the one they are on."""
 
 AFTERMATH = 90.0
 """Simulated seconds in which everything is left alone after the end, to see that nothing more happens; longer
@@ -131,7 +127,7 @@ async def _told(house: House, case: Case, log: BoundLogger) -> Verdict:
     for service in SERVICES if case.scheduled else STAFF:
         for _ in range(case.replicas):
             frail.employ(service)
-    began, scene, before = house.clock.now(), SCENES[case.scene], _standing(house)
+    began, scene, before = house.clock.now(), SCENES[case.scene], standing.seen(house.sim.site)
     canceller = asyncio.create_task(_cancel(house, case))
     try:
         start = commands.StartRun(pool="lab", policy=scene.policy)
@@ -143,35 +139,13 @@ async def _told(house: House, case: Case, log: BoundLogger) -> Verdict:
         cancelled = any(isinstance(fact, facts.RunCancelling) for fact in journal)
         wrong = [*missing, *frail.crashed, *_amiss(journal, cancelled)]
         wrong += [*harm.found(house.sim.journal, scene.promise, cancelled=cancelled), *_twice(house)]
-        after = _standing(house)
-        away = {what for what, value in after.items() if cancelled and value == "noted as away"}
-        wrong += [f"{what} was {value}." for what, value in before.items() if what not in away and after[what] != value]
+        wrong += standing.not_put_back(before, standing.seen(house.sim.site), journal, cancelled=cancelled)
     finally:
         canceller.cancel()
         await asyncio.gather(canceller, return_exceptions=True)
         await frail.close()
     steps = sum(isinstance(fact, facts.StepFact) for fact in journal)
     return Verdict(tuple(wrong), tuple(frail.calls), took, frail.struck, not missing, tuple(frail.apart), steps)
-
-
-def _standing(house: House) -> dict[str, object]:
-    """What a run puts back on a pool, whatever it did meanwhile: what is attached, blocked, in a drive and noted."""
-    site = house.sim.site
-    told: dict[str, object] = {}
-    for _, pbd in site.world.all("PBD"):
-        told[f"PBD of {site.name('SR', pbd['SR'])} on {site.name('host', pbd['host'])}"] = pbd["currently_attached"]
-    for _, vm in site.world.all("VM"):
-        told[f"Blocked operations of {vm['name_label']}"] = dict(vm["blocked_operations"])
-    for ref, drive in site.world.all("VBD"):
-        if drive["type"] == "CD":
-            told[f"Disc in drive {ref}"] = drive["VDI"]
-    config = site.pool_record["other_config"]
-    notes = sorted(key for key in config if key.startswith("rota:") and "installed" not in key)
-    told["Notes on the pool"] = [key for key in notes if not key.startswith(AWAY)]
-    for _, vm in site.world.all("VM"):
-        noted = f"{AWAY}{vm['uuid']}" in notes
-        told[f"Disks of {vm['name_label']}"] = "noted as away" if noted else disks_of(site, vm)
-    return told
 
 
 async def _cancel(house: House, case: Case) -> None:

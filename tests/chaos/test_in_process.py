@@ -6,7 +6,9 @@ import random
 
 import pytest
 
-from tests.chaos import in_process
+from shared.domain import acts, facts
+from shared.domain.names import Named
+from tests.chaos import in_process, standing
 from tests.chaos.blows import (
     FORMS,
     LONG,
@@ -95,6 +97,36 @@ def test_a_cancel_at_any_fact_of_a_step_does_no_harm_on_any_pool(scene: str) -> 
     for form in FORMS:
         case = Case(1, scene=scene, cancel=form, cancel_at=chance.randint(3, 50))
         assert in_process.tell_case(case).wrong == (), case
+
+
+def test_a_disc_whose_vm_must_stay_on_a_newer_host_is_left_noted_and_owed() -> None:
+    """The VM went to a host that is updated already, and cannot go home to one that is not, nor can its disc."""
+    case = Case(1, scene="a disc in a drive", cancel="now", cancel_at=41)
+
+    assert in_process.tell_case(case).wrong == ()
+
+
+def test_what_is_not_put_back_is_seen_unless_a_cancelled_run_owes_it() -> None:
+    """A note that nobody owes, a disc of a run that was not cancelled, a host that is still detached."""
+    drive, pbd = "Disc in drive 1", "PBD of ISOs on beta"
+    before = {drive: "setup.iso", pbd: True}
+    after = {drive: standing.AWAY, pbd: True}
+    owed = facts.SettingOwed(
+        pool="lab",
+        run="r1",
+        step="t01-s001",
+        setting="the disc",
+        because="fresh is on alpha",
+        condition="fresh is on beta",
+        command="xe vm-cd-insert",
+        act=acts.InsertMedia(Named("vm", "fresh"), Named("iso", "setup.iso"), "vbd", Named("host", "beta")),
+    )
+
+    assert standing.not_put_back(before, before, [], cancelled=False) == []
+    assert standing.not_put_back(before, after, [owed], cancelled=True) == []
+    assert standing.not_put_back(before, after, [owed], cancelled=False) != []
+    assert standing.not_put_back(before, after, [], cancelled=True) != []
+    assert standing.not_put_back(before, {**after, pbd: False}, [owed], cancelled=True) != []
 
 
 @pytest.mark.parametrize(
