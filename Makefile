@@ -25,7 +25,7 @@ demo: $(READY) ## update a simulated pool on this machine, from order to report
 test: $(READY) ## run the whole suite (one folder: make test TESTS=tests/shared)
 	@$(V)/python -m pytest -n 2 --dist worksteal --rings $(TESTS)
 
-chaos: $(READY) ## prove that nothing is lost: every case in process, then RUNS=200 real runs (SEED=, RESUME=1)
+chaos: $(READY) ## prove that nothing is lost: every case in process, then RUNS=200 real ones and 3 on each recipe (SEED=, RESUME=1)
 	@$(V)/python -m tests.chaos
 
 prove: $(SOLVER) ## judge plans by an exact solver: COUNT=10000 turns, SCHEDULES=60 (SEED=, WORKERS=2)

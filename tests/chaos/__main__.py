@@ -1,10 +1,10 @@
 """`python -m tests.chaos`: the whole proof that nothing is lost, in process and with real processes, and its table.
 
-RUNS real runs (200), SEED, WORKERS at once (3); RESUME=1 goes on where it stopped. In process: a kill before and after
-each change that a service makes, SHARE (0.1) of all other single blows, STORMS (300), and cancels at every fact of a
-step on each pool of `scenes`; CASES takes a sample of these.
-PART=real or PART=in-process carries out that half alone, beside what an earlier call wrote of the other. Ends with
-1 if anything is wrong.
+RUNS real runs (200) and ON_EACH (3) more on the pool of each recipe, by SEED, WORKERS at once (3); RESUME=1 goes on
+where it stopped. In process: a kill before and after each change that a service makes, SHARE (0.1) of all other single
+blows, STORMS (300), and cancels at every fact of a step on each pool of `scenes`; CASES takes a sample of these.
+PART=real or PART=in-process carries out that half alone, beside what an earlier call wrote of the other. Ends with 1 if
+anything is wrong.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.chaos.blows import sample
 from tests.chaos.campaign import Outcome, carry_out, known
 
 BUILD = Path("build")
-ONE_CASE, ONE_RUN = 180.0, 420.0
+ONE_CASE, ONE_RUN = 180.0, 480.0
 """Seconds of real time that one may take, with others beside it."""
 
 
@@ -51,7 +51,7 @@ def _in_process(seed: int) -> list[Outcome]:
 
 
 def _real(seed: int) -> list[Outcome]:
-    plots = [real.plot(number) for number in range(seed * 1000, seed * 1000 + int(os.environ.get("RUNS", "200")))]
+    plots = real.plots(seed, int(os.environ.get("RUNS", "200")), int(os.environ.get("ON_EACH", "3")))
     say(f"{len(plots)} runs with real processes:")
     return _campaign({str(plot): plot for plot in plots}, real.outcome, "real", ONE_RUN)
 

@@ -1,6 +1,7 @@
 """One case of chaos with real processes: a whole run under a monkey, judged from the simulator's journal alone.
 
-A fifth of the runs is cancelled at some fact, in either form; they end otherwise, and are judged for harm only.
+A fifth of the runs is cancelled at some fact, in either form; they end otherwise, and are judged for harm only. Most
+runs are on the smallest pool; some on each pool whose VMs cannot all move, with its recipe.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.judge import Promise
 from shared.bus import wire
 from shared.domain import commands, facts
 from tests.chaos import harm
@@ -23,11 +23,13 @@ from tests.chaos.blows import TROUBLES, Cancel
 from tests.chaos.campaign import Outcome
 from tests.chaos.monkey import Monkey
 from tests.chaos.recovery import recoveries
+from tests.chaos.scenes import SCENES, SMALL
 from tests.chaos.stage import BRIEF, POOL, Stage, stage
 
-FACTOR = 20.0
-WITHIN = 240.0
-"""Seconds of machine time within which a run must have ended and been told: one that nothing befalls takes 15 to 30."""
+FACTOR, FACTOR_OF_SCENES = 20.0, 30.0
+WITHIN, WITHIN_OF_SCENES = 240.0, 360.0
+"""Seconds of machine time within which a run must have ended and been told: one that nothing befalls takes 15 to 30,
+on the pool of a recipe up to 90."""
 
 AFTERMATH = 3.0
 """Seconds in which everything is left alone afterwards, to see that nothing more happens."""
@@ -36,7 +38,7 @@ AFTERMATH = 3.0
 @dataclass(frozen=True, slots=True)
 class Plot:
     """A run to be told. `cancel_at`: how many facts are seen before it is cancelled; `scheduled`: a schedule starts it;
-    `trouble` is of the pool itself, a name of `TROUBLES`."""
+    `trouble` is of the pool itself, a name of `TROUBLES`; `scene` says under which policy it is run."""
 
     seed: int
     replicas: int
@@ -45,6 +47,7 @@ class Plot:
     cancel_at: int
     scheduled: bool = False
     trouble: str = ""
+    scene: str = SMALL
 
     def __str__(self) -> str:
         cancelled = f", cancelled {self.cancel} at fact {self.cancel_at}" if self.cancel else ""
@@ -62,6 +65,20 @@ def plot(seed: int) -> Plot:
     return Plot(seed, replicas, world, cancel, at, scheduled, trouble)
 
 
+def plot_on(scene: str, seed: int) -> Plot:
+    """What a seed stands for on the pool of a recipe: no schedule, and no trouble but what that pool has of its own."""
+    chance = random.Random(f"plot {scene} {seed}")
+    cancel: Cancel = chance.choice(["now", "after this turn"]) if chance.random() < 0.2 else ""
+    return Plot(seed, chance.choice([1, 2]), SCENES[scene].world, cancel, chance.randint(5, 150), scene=scene)
+
+
+def plots(seed: int, runs: int, on_each_scene: int) -> list[Plot]:
+    """A campaign: so many runs on the smallest pool, and so many more on the pool of each recipe."""
+    numbers = range(seed * 1000, seed * 1000 + on_each_scene)
+    scenes = [plot_on(scene, number) for number in numbers for scene in SCENES if scene != SMALL]
+    return [*(plot(number) for number in range(seed * 1000, seed * 1000 + runs)), *scenes]
+
+
 def outcome(plot: Plot) -> Outcome:
     """A case as a campaign wants it. (That the bus is away is no news here.)"""
     logging.disable(logging.WARNING)
@@ -69,17 +86,23 @@ def outcome(plot: Plot) -> Outcome:
         return asyncio.run(tell(plot, Path(folder)))
 
 
-async def tell(plot: Plot, folder: Path, *, within: float = WITHIN) -> Outcome:
-    """Tell a run from its order to its report, under a monkey."""
-    world = BRIEF if plot.world == "brief" else plot.world
-    async with stage(folder, world=world, factor=FACTOR, replicas=plot.replicas, scheduled=plot.scheduled) as house:
+async def tell(plot: Plot, folder: Path, *, within: float = 0.0) -> Outcome:
+    """Tell a run from its order to its report, under a monkey. `within` some seconds; as the constants say, if 0."""
+    world, scene = BRIEF if plot.world == "brief" else plot.world, SCENES[plot.scene]
+    factor, usual = (FACTOR, WITHIN) if plot.scene == SMALL else (FACTOR_OF_SCENES, WITHIN_OF_SCENES)
+    within = within or usual
+    play = stage(
+        folder, world=world, factor=factor, replicas=plot.replicas, scheduled=plot.scheduled, recipe=scene.recipe
+    )
+    async with play as house:
         await house.trouble(TROUBLES.get(plot.trouble, ()))
         monkey = Monkey(house, random.Random(f"monkey {plot.seed}"))
         began = time.time()
         seen: list[wire.Recorded] = []
         listening = asyncio.create_task(_listen(house, monkey, seen))
         if not plot.scheduled:
-            await house.bus.append(wire.command_message(commands.StartRun(pool=POOL), by="chaos"), id="order-1")
+            order = commands.StartRun(pool=POOL, policy=scene.policy)
+            await house.bus.append(wire.command_message(order, by="chaos"), id="order-1")
         raging = asyncio.create_task(monkey.rage())
         canceller = asyncio.create_task(_cancel(house, plot, seen))
         ended = await _until(lambda: _told(seen), within)
@@ -92,7 +115,7 @@ async def tell(plot: Plot, folder: Path, *, within: float = WITHIN) -> Outcome:
         wrong = [] if ended else [f"It did not end, and was not told, within {within:g} s.", *_holds(seen)]
         said = [one.fact for one in seen]
         cancelled = any(isinstance(fact, facts.RunCancelling) for fact in said)
-        wrong += [*_amiss(said, cancelled), *harm.found(house.journal, Promise(), cancelled=cancelled)]
+        wrong += [*_amiss(said, cancelled), *harm.found(house.journal, scene.promise, cancelled=cancelled)]
         wrong += house.last_words()
         struck = [(blow.kind, blow.at) for blow in monkey.struck]
         return {
@@ -101,6 +124,7 @@ async def tell(plot: Plot, folder: Path, *, within: float = WITHIN) -> Outcome:
             "cancel": plot.cancel if cancelled else "",
             "scheduled": plot.scheduled,
             "trouble": plot.trouble,
+            "scene": plot.scene,
             "took": round(time.time() - began, 1),
             "blows": [blow.kind for blow in monkey.struck],
             "recoveries": recoveries(struck, seen),

@@ -17,13 +17,14 @@ RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A world of the simulator, the policy of the run on it, what else rota.toml says of the pool, and what may
-    therefore be."""
+    """A world of the simulator, the policy of the run on it, what else rota.toml says of the pool, what may therefore
+    be, and the text of the recipe that says all that, where one does."""
 
     world: str
     policy: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     pool: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     promise: Promise = field(default_factory=Promise)
+    recipe: str = ""
 
 
 def _recipe(name: str, *may_stop: str) -> Scene:
@@ -32,7 +33,7 @@ def _recipe(name: str, *may_stop: str) -> Scene:
     world = text.splitlines()[0].rpartition("World: ")[2]
     pool = tomllib.loads(text)["pool"]["lab"]
     policy = pool.pop("policy", {})
-    return Scene(world, policy, pool, Promise(may_stop=frozenset(may_stop)))
+    return Scene(world, policy, pool, Promise(may_stop=frozenset(may_stop)), text)
 
 
 SCENES: Mapping[str, Scene] = {

@@ -117,10 +117,16 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    folder: Path, *, world: str | Mapping[str, Any], factor: float, replicas: int, scheduled: bool = False
+    folder: Path,
+    *,
+    world: str | Mapping[str, Any],
+    factor: float,
+    replicas: int,
+    scheduled: bool = False,
+    recipe: str = "",
 ) -> AsyncIterator[Stage]:
     """Start everything; end it, services first, however this is left. `scheduled`: a schedule starts a run within some
-    minutes of pool time, and once."""
+    minutes of pool time, and once. `recipe`: what else rota.toml says of the pool."""
     server = await embedded.start(folder / "nats")
     running: Stage | None = None
     pool, told = await _pool(folder, world, factor)
@@ -129,7 +135,7 @@ async def stage(
         try:
             await bus.ensure_streams()
             due = STARTED_WITHIN * replicas if scheduled else None
-            environment = await _environment(folder, told, server.url, due)
+            environment = await _environment(folder, told, server.url, due, recipe)
             running = Stage(folder, server, bus, environment, factor, told["control"])
             for service in SERVICES:
                 for number in range(1, replicas + 1):
@@ -163,7 +169,9 @@ async def _pool(folder: Path, world: str | Mapping[str, Any], factor: float) -> 
     return child, json.loads(line)
 
 
-async def _environment(folder: Path, told: Mapping[str, Any], bus: str, due: float | None) -> dict[str, str]:
+async def _environment(
+    folder: Path, told: Mapping[str, Any], bus: str, due: float | None, recipe: str
+) -> dict[str, str]:
     async with aiohttp.ClientSession() as session, session.get(f"{told['control']}/clock") as answer:
         clock = await answer.json()
     folder.joinpath("reports").mkdir(exist_ok=True)
@@ -176,6 +184,7 @@ async def _environment(folder: Path, told: Mapping[str, Any], bus: str, due: flo
         f"url = {json.dumps(told['master'])}",
         f"username = {json.dumps(told['username'])}",
         'password_env = "LAB_PASSWORD"',
+        *recipe.splitlines(),
         *(_schedule(float(clock["now"]) + due) if due is not None else ()),
         "",
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tests.chaos.campaign import Outcome
+from tests.chaos.scenes import SMALL
 
 Row = dict[str, Any]
 
@@ -27,7 +28,8 @@ def in_process_rows(outcomes: Iterable[Outcome]) -> list[Row]:
 
 
 def real_rows(outcomes: Sequence[Outcome]) -> list[Row]:
-    """A row for each kind of injury over the runs that had it, for each form of cancel, and for all runs together."""
+    """A row for each kind of injury over the runs that had it, for each form of cancel, trouble and recipe, and
+    for all runs together."""
     injuries = sorted({injury for one in outcomes for injury in one.get("blows", ())})
     rows = [
         _row(
@@ -45,6 +47,9 @@ def real_rows(outcomes: Sequence[Outcome]) -> list[Row]:
     for trouble in sorted({one["trouble"] for one in outcomes if one.get("trouble")}):
         some = [one for one in outcomes if one.get("trouble") == trouble]
         rows.append(_row(f"real: {trouble}", len(some), some, []))
+    for scene in sorted({one.get("scene", SMALL) for one in outcomes} - {SMALL}):
+        some = [one for one in outcomes if one.get("scene") == scene]
+        rows.append(_row(f"real: on {scene}", sum(len(one.get("blows", ())) for one in some), some, []))
     if some := [one for one in outcomes if one.get("scheduled")]:
         rows.append(_row("real: started by a schedule", len(some), some, []))
     return [*rows, _row("real: all runs", sum(len(one.get("blows", ())) for one in outcomes), outcomes, [])]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import real
+from tests.chaos.scenes import SCENES
 
 
 @pytest.mark.parametrize(("seed", "replicas"), [(1, 1), (2, 2)])
@@ -47,3 +48,21 @@ async def test_a_run_under_a_monkey_is_cancelled(tmp_path: Path) -> None:
 
     assert outcome["wrong"] == [], plot
     assert outcome["cancel"] == "now", plot
+
+
+async def test_a_run_on_the_pool_of_a_recipe_ends_as_it_would_have(tmp_path: Path) -> None:
+    """A single host, whose VMs are suspended: under the same monkey and the recipe's own policy."""
+    plot = replace(real.plot_on("one host", 6), replicas=1, cancel="")
+
+    outcome = await real.tell(plot, tmp_path, within=150.0)
+
+    assert outcome["wrong"] == [], plot
+    assert outcome["blows"], plot
+
+
+def test_a_seed_stands_for_the_same_runs_whatever_is_added() -> None:
+    """So that a wrong one can be told again; each recipe's pool has its own."""
+    plots = real.plots(1, 4, 2)
+
+    assert [str(plot) for plot in plots[:4]] == [str(plot) for plot in real.plots(1, 4, 0)]
+    assert len({str(plot) for plot in plots}) == len(plots) == 4 + 2 * (len(SCENES) - 1)
