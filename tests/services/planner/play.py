@@ -252,7 +252,9 @@ class Play:
         assert home.enabled, f"{act.vm.name} was started on {home.name}, which is disabled"
         newest = max(one.versions.xapi_build for one in self.world.hosts)
         assert home.versions.xapi_build == newest, f"{act.vm.name} was started on {home.name}, which is not the newest"
-        found = next(one for one in self.world.vms if one.uuid == act.vm.uuid)
+        found = next((one for one in self.world.vms if one.uuid == act.vm.uuid), None)
+        if found is None:
+            return acts.Started(gone=True)
         lost = [sr for sr in found.srs if sr not in home.attached]
         assert not lost, f"{act.vm.name} was started on {home.name}, which does not reach {lost}"
         self._power(act.vm, "running", home.uuid)
