@@ -10,7 +10,7 @@ import random
 import signal
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from tests.chaos.stage import Stage
 
@@ -106,23 +106,6 @@ class Monkey:
         self.struck.append(Struck(kind, time.time()))
 
 
-KINDS: tuple[Injury, ...] = (
-    "kill planner",
-    "kill executor",
-    "kill watcher",
-    "kill reporter",
-    "kill scheduler",
-    "pause planner",
-    "pause executor",
-    "pause watcher",
-    "pause reporter",
-    "pause scheduler",
-    "cut planner",
-    "cut executor",
-    "cut watcher",
-    "cut reporter",
-    "cut scheduler",
-    "kill bus",
-)
+KINDS: tuple[Injury, ...] = get_args(Injury)
 WEIGHTS = (4, 5, 2, 1, 1, 3, 5, 1, 1, 1, 3, 4, 1, 1, 1, 2)
 """How often each is drawn; where Rota decides and acts, most."""

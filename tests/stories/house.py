@@ -27,6 +27,7 @@ from shared.bus import memory, wire
 from shared.clock import Clock
 from shared.domain import commands, facts, names
 from shared.service import Context, Serve
+from shared.settings import ScheduleTable
 from simulator import Simulation, running
 from simulator.virtual import run_virtual
 
@@ -62,6 +63,11 @@ class House:
         context = Context(service, name, self.settings, self.clock, bus, structlog.stdlib.get_logger())
         self.tasks[name] = asyncio.create_task(SERVICES[service](context), name=name)
 
+    def remind(self, **schedules: ScheduleTable) -> None:
+        """Start a scheduler that knows these schedules, as rota.toml would have them."""
+        self.settings = self.settings.model_copy(update={"schedule": schedules})
+        self.employ("scheduler")
+
     async def dismiss(self, name: str) -> None:
         """A replica is gone at once, as a killed process is."""
         self.buses.pop(name).drop()
@@ -90,6 +96,22 @@ class House:
                 if stored.subject.endswith(f".{name}"):
                     return wire.read_fact(stored).fact
         raise AssertionError(name)
+
+    async def nth_step(self, kind: str, number: int, *, within: float = 6 * 3600.0) -> str:
+        """The id of the n-th step of a kind, once it is ordered; waited for as by `until`. A run that is held or over
+        before is a failure."""
+        seen: list[str] = []
+        async with asyncio.timeout(within), self.bus.follow(["rota.fact.>"], after=0) as stored_facts:
+            async for stored in stored_facts:
+                if not stored.subject.endswith((".step_ordered", ".run_held", ".run_ended")):
+                    continue
+                fact = wire.read_fact(stored).fact
+                assert isinstance(fact, facts.StepOrdered), fact
+                if fact.act.kind == kind and fact.step not in seen:
+                    seen.append(fact.step)
+                    if len(seen) == number:
+                        return fact.step
+        raise AssertionError(kind)
 
     async def journal(self) -> list[facts.Fact]:
         """Everything that was recorded so far."""

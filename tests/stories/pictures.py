@@ -24,11 +24,9 @@ import structlog
 from cli import printing
 from services.reporter import folding, occasions, wording
 from services.reporter.rendering import Renderer
-from services.scheduler import loop
 from shared import settings
-from shared.bus import memory, wire
+from shared.bus import wire
 from shared.domain import commands, facts
-from shared.service import Context, until_stopped
 from tests.stories.house import House, tell
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
@@ -71,19 +69,13 @@ def night(folder: Path) -> list[wire.Recorded]:
 
     async def story(house: House) -> None:
         table = settings.ScheduleTable(cron="30 1 * * *", zone="Europe/Vienna", pools=("lab",))
-        bus = memory.MemoryBus(house.server, "scheduler")
-        told = house.settings.model_copy(update={"schedule": {"nightly": table}})
-        context = Context("scheduler", "scheduler", told, house.clock, bus, structlog.stdlib.get_logger())
-
-        async def approved() -> None:
-            asked = await house.until("approval_asked")
-            assert isinstance(asked, facts.ApprovalAsked)
-            await asyncio.sleep(240)
-            yes = commands.ApproveRun(pool="lab", run=asked.run, digest=asked.digest)
-            await house.order(yes, id="yes", by="anna@example.org")
-            await house.until("run_ended", within=24 * 3600.0)
-
-        await until_stopped(context, loop.serve(context), approved())
+        house.remind(nightly=table)
+        asked = await house.until("approval_asked")
+        assert isinstance(asked, facts.ApprovalAsked)
+        await asyncio.sleep(240)
+        yes = commands.ApproveRun(pool="lab", run=asked.run, digest=asked.digest)
+        await house.order(yes, id="yes", by="anna@example.org")
+        await house.until("run_ended", within=24 * 3600.0)
         of_runs = house.bus.read(["rota.fact.run.>", "rota.fact.step.>"])
         recorded.extend([wire.read_fact(stored) async for stored in of_runs])
 

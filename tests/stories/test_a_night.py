@@ -8,14 +8,9 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
-
 from cli import judge, receivers
-from services.scheduler import loop
 from shared import settings
-from shared.bus import memory
 from shared.domain import commands, facts
-from shared.service import Context, until_stopped
 from tests.stories.house import House, tell
 
 GATES = {"gates_before_run": ["ops"], "gates_before_turn": ["ops"], "gates_after_run": ["ops"]}
@@ -43,24 +38,18 @@ def test_a_run_by_its_schedule_waits_for_its_window_and_for_approval(tmp_path: P
     async def night_of(house: House) -> None:
         day = datetime.fromtimestamp(house.clock.now(), UTC).date()
         table = settings.ScheduleTable(cron="30 1 * * *", pools=("lab",))
-        bus = memory.MemoryBus(house.server, "scheduler")
-        told = house.settings.model_copy(update={"schedule": {"nightly": table}})
-        context = Context("scheduler", "scheduler", told, house.clock, bus, structlog.stdlib.get_logger())
+        house.remind(nightly=table)
 
         said: list[str] = []
-
-        async def night() -> None:
-            serving = asyncio.create_task(_gate(house, said))
-            asked = await house.until("approval_asked")
-            assert isinstance(asked, facts.ApprovalAsked)
-            yes = commands.ApproveRun(pool="lab", run=asked.run, digest=asked.digest)
-            await house.order(yes, id="yes", by="ann@desk")
-            await house.until("run_ended")
-            serving.cancel()
-            while "ended" not in await _told(house):
-                await house.until("report_sent")
-
-        await until_stopped(context, loop.serve(context), night())
+        serving = asyncio.create_task(_gate(house, said))
+        asked = await house.until("approval_asked")
+        assert isinstance(asked, facts.ApprovalAsked)
+        yes = commands.ApproveRun(pool="lab", run=asked.run, digest=asked.digest)
+        await house.order(yes, id="yes", by="ann@desk")
+        await house.until("run_ended")
+        serving.cancel()
+        while "ended" not in await _told(house):
+            await house.until("report_sent")
         journal = await house.journal()
         (waiting,) = [fact for fact in journal if isinstance(fact, facts.RunWaiting)]
         opened = datetime.fromtimestamp(waiting.until, UTC)

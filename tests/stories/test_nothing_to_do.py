@@ -5,14 +5,10 @@ from __future__ import annotations
 from datetime import UTC
 from pathlib import Path
 
-import structlog
-
 from services.reporter import folding, occasions, wording
-from services.scheduler import loop
 from shared import settings
-from shared.bus import memory, wire
+from shared.bus import wire
 from shared.domain import facts
-from shared.service import Context, until_stopped
 from tests.stories.house import House, tell
 
 
@@ -21,14 +17,8 @@ def test_a_scheduled_run_that_finds_nothing_is_over_within_a_minute(tmp_path: Pa
 
     async def story(house: House) -> None:
         table = settings.ScheduleTable(cron="30 1 * * *", pools=("lab",))
-        told = house.settings.model_copy(update={"schedule": {"nightly": table}})
-        bus = memory.MemoryBus(house.server, "scheduler")
-        context = Context("scheduler", "scheduler", told, house.clock, bus, structlog.stdlib.get_logger())
-
-        async def night() -> None:
-            await house.until("run_ended")
-
-        await until_stopped(context, loop.serve(context), night())
+        house.remind(nightly=table)
+        await house.until("run_ended")
         recorded = [wire.read_fact(stored) async for stored in house.bus.read(["rota.fact.run.>", "rota.fact.step.>"])]
         at = {type(one.fact): one.at for one in recorded}
         assert at[facts.RunEnded] - at[facts.RunRequested] <= 60

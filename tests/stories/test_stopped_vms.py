@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from cli import judge
-from shared.bus import wire
 from shared.domain import commands, facts
 from tests.stories.house import House, tell
 
@@ -175,7 +174,7 @@ def test_a_cancel_while_a_vm_is_down_gives_it_back(tmp_path: Path, boundary: str
     async def story(house: House) -> None:
         policy = {"chains": {"local_disk": ["shutdown"]}}
         run = await house.order(commands.StartRun(pool="lab", policy=policy))
-        step = await _nth(house, kind, int(number))
+        step = await house.nth_step(kind, int(number))
         if moment == "over":
             await house.until(f"{step}.step_succeeded")
         await house.order(commands.CancelRun(pool="lab", run=run, now=now), "order-2", "bob")
@@ -190,17 +189,3 @@ def test_a_cancel_while_a_vm_is_down_gives_it_back(tmp_path: Path, boundary: str
         assert all(host["enabled"] for host in house.sim.state()["hosts"].values())
 
     tell(story, tmp_path, world=TWO)
-
-
-async def _nth(house: House, kind: str, number: int) -> str:
-    """The id of the n-th step of a kind, once it is ordered."""
-    seen: list[str] = []
-    async with asyncio.timeout(6 * 3600), house.bus.follow(["rota.fact.>"], after=0) as stored_facts:
-        async for stored in stored_facts:
-            if stored.subject.endswith(".step_ordered"):
-                fact = wire.read_fact(stored).fact
-                if isinstance(fact, facts.StepOrdered) and fact.act.kind == kind and fact.step not in seen:
-                    seen.append(fact.step)
-                    if len(seen) == number:
-                        return fact.step
-    raise AssertionError(kind)

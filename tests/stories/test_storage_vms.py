@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from cli import judge
-from shared.bus import wire
 from shared.domain import acts, commands, facts
 from tests.stories.house import House, tell
 
@@ -105,7 +104,7 @@ def test_a_cancel_while_storage_is_detached_gives_everything_back(tmp_path: Path
 
     async def story(house: House) -> None:
         run = await house.order(commands.StartRun(pool="lab", policy=POLICY))
-        step = await _nth(house, kind, int(number))
+        step = await house.nth_step(kind, int(number))
         if moment == "over":
             await house.until(f"{step}.step_succeeded")
         await house.order(commands.CancelRun(pool="lab", run=run, now=True), "order-2", "bob")
@@ -147,18 +146,3 @@ def test_a_pool_whose_users_nobody_lets_be_stopped_is_refused_with_their_names(t
         assert not [line for line in house.sim.journal if line["t"] > 0 and line["kind"] in ("vm", "host", "install")]
 
     tell(story, tmp_path, world="two-storage-vms", pool={"storage_vm": STORAGE_VMS})
-
-
-async def _nth(house: House, kind: str, number: int) -> str:
-    """The id of the n-th step of a kind, once it is ordered."""
-    seen: list[str] = []
-    async with house.bus.follow(["rota.fact.>"], after=0) as stored_facts:
-        async for stored in stored_facts:
-            if stored.subject.endswith((".step_ordered", ".run_held", ".run_ended")):
-                fact = wire.read_fact(stored).fact
-                assert not isinstance(fact, (facts.RunHeld, facts.RunEnded)), fact
-                if isinstance(fact, facts.StepOrdered) and fact.act.kind == kind and fact.step not in seen:
-                    seen.append(fact.step)
-                    if len(seen) == number:
-                        return fact.step
-    raise AssertionError(kind)

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import structlog
-
-from services.scheduler import loop
 from shared import settings
-from shared.bus import memory
 from shared.domain import facts
-from shared.service import Context, until_stopped
 from tests.stories.house import House, tell
 
 
@@ -19,15 +14,9 @@ def test_a_schedule_has_people_told_what_waits(tmp_path: Path) -> None:
 
     async def story(house: House) -> None:
         table = settings.ScheduleTable(cron="30 1 * * *", pools=("lab",), does="tell")
-        told = house.settings.model_copy(update={"schedule": {"weekly": table}})
-        bus = memory.MemoryBus(house.server, "scheduler")
-        context = Context("scheduler", "scheduler", told, house.clock, bus, structlog.stdlib.get_logger())
-
-        async def wait() -> None:
-            while not await _told(house):
-                await house.until("report_failed")
-
-        await until_stopped(context, loop.serve(context), wait())
+        house.remind(weekly=table)
+        while not await _told(house):
+            await house.until("report_failed")
         journal = await house.journal()
         assert [type(fact) for fact in journal if isinstance(fact, facts.PlanFact)][-1] is facts.ForecastMade
         assert not [fact for fact in journal if isinstance(fact, facts.RunFact)]
