@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from services.planner.few import few
 from shared.domain.model import VM, Host, PoolSnapshot
 from shared.domain.names import Named
 
@@ -35,8 +36,7 @@ def waiting_for(snapshot: PoolSnapshot, named: Named) -> str | None:
     reasons = list(dict.fromkeys((*_on(snapshot, host), *_through(snapshot, host))))
     if not reasons:
         return None
-    more = f" and {len(reasons) - LISTED} more" if len(reasons) > LISTED else ""
-    return f"{host.name} waits: {', '.join(reasons[:LISTED])}{more}."
+    return f"{host.name} waits: {few(reasons, LISTED)}."
 
 
 def until(sentence: str, minutes: float) -> str:

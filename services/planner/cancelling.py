@@ -8,6 +8,7 @@ new userland on the old Xen must not get VMs.
 from __future__ import annotations
 
 from services.planner import discs, pacing, replication, stopping, storage_graph, storage_moves, turn_graph
+from services.planner.few import few
 from shared.domain import acts, facts
 from shared.domain.names import Named
 from shared.domain.run import Run, Step, StepState, Turn
@@ -93,8 +94,9 @@ def _sentence(run: Run, turn: Turn, host: Named, *, now: bool) -> str:
                 f" where they are (mode = {run.policy.mode})."
             )
         elif newer := _on_newer(run, turn):
-            names = ", ".join(newer[:10]) + (f" and {len(newer) - 10} more" if len(newer) > 10 else "")
-            back += f" {names} went to hosts that are updated already and, where versions differ, stay there until"
+            back += (
+                f" {few(newer, 10)} went to hosts that are updated already and, where versions differ, stay there until"
+            )
             back += f" {host.name} is updated."
         srs = dict.fromkeys(act.sr.name for act in storage_graph.detached(turn))
         back += f" {' and '.join(srs)} is attached to its hosts again." if srs else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from services.planner.few import few
 from shared.domain.model import Host, Package, PoolSnapshot
 from shared.xapi import packages
 
@@ -41,8 +42,7 @@ def warnings(snapshot: PoolSnapshot, turns: Sequence[Host]) -> Iterator[str]:
 
 
 def _named(found: Sequence[Package]) -> str:
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return ", ".join(f"{one.name} {packages.evr_of(one)}" for one in found[:NAMED]) + more
+    return few([f"{one.name} {packages.evr_of(one)}" for one in found], NAMED)
 
 
 def _of_master(found: Sequence[Package], has: dict[str, str]) -> str:

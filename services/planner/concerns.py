@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from services.planner import backups, ceiling, placement, replication, timing, versions
+from services.planner.few import few
 from shared.domain.model import VM, Host, PoolSnapshot
 from shared.domain.policy import Policy
 
@@ -82,7 +83,7 @@ def second_opinion(snapshot: PoolSnapshot, host: Host, placed: Sequence[VM]) -> 
             by_code.setdefault(vm.prevents.code, []).append(vm.name)
     for code, names in by_code.items():
         yield (
-            f"XAPI by itself would not empty {host.name} because of {_listed(names)} ({code}: {OF_TARGETS[code]});"
+            f"XAPI by itself would not empty {host.name} because of {few(names, NAMED)} ({code}: {OF_TARGETS[code]});"
             " Rota's plan has a place for each."
         )
 
@@ -167,11 +168,6 @@ def _guests(snapshot: PoolSnapshot) -> Iterator[str]:
                 f"VM {vm.name} has no guest tools that report, so nobody can tell whether it is well after a move;"
                 " install them."
             )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
 
 
 OF_TARGETS: dict[str, str] = {

@@ -26,6 +26,7 @@ from services.planner import (
     turn_plan,
     versions,
 )
+from services.planner.few import few
 from shared.domain import facts
 from shared.domain.history import History
 from shared.domain.model import VM, Host, Package, PoolSettings, PoolSnapshot
@@ -270,8 +271,7 @@ def _forecast_sentence(
         return f"Nothing to do on pool {snapshot.name}: no host has an update waiting."
     moved = len({move.vm.uuid for turn in turns for move in turn.moves})
     stopped = [stop.vm.name for turn in turns for stop in turn.stops]
-    names = ", ".join(turn.host.name for turn in turns[:NAMED])
-    names += f" and {len(turns) - NAMED} more" if len(turns) > NAMED else ""
+    names = few([turn.host.name for turn in turns], NAMED)
     rest = f"; {len(left)} left alone" if left else ""
     return (
         f"{len(turns)} of {len(snapshot.hosts)} hosts of {snapshot.name} have a turn ({names}{rest}), with {moved} VMs"
@@ -283,8 +283,7 @@ def _forecast_sentence(
 def _stopped(names: Sequence[str]) -> str:
     if not names:
         return ""
-    few = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    return f" and {len(names)} stopped meanwhile ({few})"
+    return f" and {len(names)} stopped meanwhile ({few(names, 5)})"
 
 
 def _minutes(seconds: float) -> int:

@@ -11,12 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from services.planner import placement
+from services.planner.few import few
 from shared.domain.model import VM, Host, PoolSnapshot
 
 MIB = 1024**2
-
-NAMED = 8
-"""So many VMs of one host are named, those that lose most first."""
 
 
 def told(snapshot: PoolSnapshot, leaving: Host, found: placement.Placement) -> Iterator[str]:
@@ -37,9 +35,8 @@ def moving(vms: Iterable[VM]) -> Iterator[str]:
     """One sentence for the guests that XAPI shrinks to their dynamic minimum for the time of their own move."""
     soft = sorted({vm.uuid: vm for vm in vms if vm.memory + MIB <= vm.memory_now}.values(), key=lambda vm: vm.name)
     if soft:
-        names = ", ".join(f"{vm.name} from {vm.memory_now // MIB} to {vm.memory // MIB} MiB" for vm in soft[:NAMED])
-        more = f" and {len(soft) - NAMED} more" if len(soft) > NAMED else ""
-        yield f"For its move XAPI shrinks a guest with dynamic memory to its minimum: {names}{more}."
+        names = few([f"{vm.name} from {vm.memory_now // MIB} to {vm.memory // MIB} MiB" for vm in soft])
+        yield f"For its move XAPI shrinks a guest with dynamic memory to its minimum: {names}."
 
 
 def _losses(host: Host, vms: list[VM]) -> list[tuple[VM, int]]:
@@ -55,11 +52,11 @@ def _losses(host: Host, vms: list[VM]) -> list[tuple[VM, int]]:
 
 
 def _sentence(leaving: Host, host: Host, losses: list[tuple[VM, int]]) -> str:
-    names = ", ".join(f"{vm.name} from {vm.memory_now // MIB} to {(vm.memory_now - loss) // MIB} MiB"
-                      for vm, loss in losses[:NAMED])  # fmt: skip
-    more = f" and {len(losses) - NAMED} more" if len(losses) > NAMED else ""
+    names = few(
+        [f"{vm.name} from {vm.memory_now // MIB} to {(vm.memory_now - loss) // MIB} MiB" for vm, loss in losses]
+    )
     whole = sum(loss for _, loss in losses) // MIB
     return (
         f"While {leaving.name} is empty, guests on {host.name} are squeezed by {whole} MiB in all (squeeze = true):"
-        f" {names}{more}."
+        f" {names}."
     )

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from services.planner import backups, discs, placement
+from services.planner.few import few
 from shared.domain import acts, facts, storage
 from shared.domain.model import SR, VM, Disk, Host, PoolSnapshot
 from shared.domain.names import Named
@@ -24,9 +25,6 @@ GIB = 1024**3
 
 AT_ONCE = 3
 """So many VMs take their disks away from one host at once: XAPI refuses a fourth (TOO_MANY_STORAGE_MIGRATES)."""
-
-NAMED = 10
-"""So many VMs are named in a sentence."""
 
 NOTE = "rota:disks:"
 """What the keys in the pool's other_config begin with that say where a VM's disks live while they are elsewhere."""
@@ -229,7 +227,7 @@ def notes(turns: Iterable[facts.ForecastTurn]) -> Iterator[str]:
         if aside := [move for move in sent if move.source]:
             copied = sum(size(move.disks) for move in aside) / GIB
             yield (
-                f"{_listed([move.vm.name for move in aside])} run on where they are; {copied:.1f} GiB of their disks go"
+                f"{few([move.vm.name for move in aside], 10)} run on where they are; {copied:.1f} GiB of their disks go"
                 f" to other storage before what {turn.host.name} serves goes away, and home when it is there again;"
                 " nobody is stopped for it."
             )
@@ -238,7 +236,7 @@ def notes(turns: Iterable[facts.ForecastTurn]) -> Iterator[str]:
             continue
         copied = sum(size(move.disks) for move in moves) / GIB
         yield (
-            f"{_listed([move.vm.name for move in moves])} take {copied:.1f} GiB of disks along before {turn.host.name}"
+            f"{few([move.vm.name for move in moves], 10)} take {copied:.1f} GiB of disks along before {turn.host.name}"
             " is rebooted, and home again once it is back; nobody is stopped for it."
         )
     if any(move.source is None for _, moves in along for move in moves):
@@ -247,11 +245,6 @@ def notes(turns: Iterable[facts.ForecastTurn]) -> Iterator[str]:
             " not updated yet to any, from an updated one to updated ones. A run that is cancelled meanwhile leaves"
             " such disks where they are, owed, until their home is updated."
         )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
 
 
 # --- SRs that are not to be touched -----------------------------------------------------------------------------------

@@ -10,15 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.planner import blockers
+from services.planner.few import few
 from shared.domain import facts
 from shared.domain.model import SR, VM, Disc, Host, PoolSnapshot, StorageVM
 from shared.domain.policy import Policy
 
 TAG = "rota:serves:"
 """What the tag of a VM begins with that serves the SR whose name or uuid follows."""
-
-NAMED = 8
-"""So many VMs are named in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,22 +178,15 @@ def attached_to(snapshot: PoolSnapshot, sr: SR) -> tuple[Host, ...]:
 def notes(snapshot: PoolSnapshot, services: Sequence[Service]) -> Iterator[str]:
     """The chain of each service, from its host to the VMs at its end; and who cannot be started meanwhile."""
     for service in services:
-        hosts = _listed([host.name for host in reversed(attached_to(snapshot, service.sr))]) or "no host"
+        hosts = few(sorted(host.name for host in attached_to(snapshot, service.sr))) or "no host"
         ends = [vm.name for vm in users(snapshot, (service,))]
-        on_it = (
-            f"{_listed(ends)} {'has' if len(ends) == 1 else 'have'} disks on it" if ends else "no running VM uses it"
-        )
+        on_it = f"{few(ends)} {'has' if len(ends) == 1 else 'have'} disks on it" if ends else "no running VM uses it"
         yield f"{service.vm.name} on {service.home.name} serves {service.sr.name!r} to {hosts}; {on_it}."
         if asleep := [vm.name for vm in sleepers(snapshot, (service,))]:
             yield (
-                f"{_listed(asleep)} cannot be started while {service.home.name} is in its turn: {service.sr.name!r} is"
+                f"{few(asleep)} cannot be started while {service.home.name} is in its turn: {service.sr.name!r} is"
                 " not attached to any host then."
             )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
 
 
 # --- a host whose turn takes a service away ---------------------------------------------------------------------------

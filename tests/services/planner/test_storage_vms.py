@@ -72,8 +72,8 @@ def test_the_chain_from_host_to_vms_is_shown_in_the_plan() -> None:
     """Who serves what to which hosts, who uses it, and who cannot be started meanwhile."""
     shown = forecasting.forecast(world(vm("old", None, srs=("sr-a",), disks=(disk("sr-a"),))), SHUT)
     assert shown.blockers == ()
-    assert "filer-a on athos serves 'Depot a' to athos, porthos, aramis; shop, wiki have disks on it." in shown.notes
-    assert "filer-p on porthos serves 'Depot p' to athos, porthos, aramis; db has disks on it." in shown.notes
+    assert "filer-a on athos serves 'Depot a' to aramis, athos, porthos; shop, wiki have disks on it." in shown.notes
+    assert "filer-p on porthos serves 'Depot p' to aramis, athos, porthos; db has disks on it." in shown.notes
     assert any(note.startswith("old cannot be started while athos is in its turn") for note in shown.notes)
     assert stops(shown) == [
         ("shop", "shutdown", "storage_vm", "ops"),
