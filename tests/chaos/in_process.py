@@ -138,8 +138,8 @@ async def _told(house: House, case: Case, log: BoundLogger) -> Verdict:
         journal = await house.journal()
         cancelled = any(isinstance(fact, facts.RunCancelling) for fact in journal)
         wrong = [*missing, *frail.crashed, *_amiss(journal, cancelled)]
-        wrong += [*harm.found(house.sim.journal, scene.promise, cancelled=cancelled), *_twice(house)]
-        wrong += standing.not_put_back(before, standing.seen(house.sim.site), journal, cancelled=cancelled)
+        wrong += [*harm.found(house.sim.journal, scene.promise, journal, cancelled=cancelled), *_twice(house)]
+        wrong += standing.not_put_back(before, standing.seen(house.sim.site), cancelled=cancelled)
     finally:
         canceller.cancel()
         await asyncio.gather(canceller, return_exceptions=True)

@@ -115,7 +115,7 @@ async def tell(plot: Plot, folder: Path, *, within: float = 0.0) -> Outcome:
         wrong = [] if ended else [f"It did not end, and was not told, within {within:g} s.", *_holds(seen)]
         said = [one.fact for one in seen]
         cancelled = any(isinstance(fact, facts.RunCancelling) for fact in said)
-        wrong += [*_amiss(said, cancelled), *harm.found(house.journal, scene.promise, cancelled=cancelled)]
+        wrong += [*_amiss(said, cancelled), *harm.found(house.journal, scene.promise, said, cancelled=cancelled)]
         wrong += house.last_words()
         struck = [(blow.kind, blow.at) for blow in monkey.struck]
         return {

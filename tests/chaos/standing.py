@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from shared.domain import facts
 from simulator.control import disks_of
 from simulator.site import Site
 
@@ -41,13 +40,11 @@ def seen(site: Site) -> Standing:
     return told
 
 
-def not_put_back(before: Standing, after: Standing, journal: Sequence[object], *, cancelled: bool) -> list[str]:
+def not_put_back(before: Standing, after: Standing, *, cancelled: bool) -> list[str]:
     """What does not stand as it did, in sentences. A run that was cancelled may leave disks and discs away which may
-    not go home yet, where the journal says of each that it is owed."""
-    changed = {what: value for what, value in after.items() if before[what] != value}
-    away = {what for what, value in changed.items() if cancelled and value == AWAY}
-    owed = sum(isinstance(fact, facts.SettingOwed) for fact in journal)
-    wrong = [f"{what} was {before[what]} and is {value}." for what, value in changed.items() if what not in away]
-    if owed < len(away):
-        wrong.append(f"{', '.join(sorted(away))}: away, and {owed} facts say that something is owed.")
-    return wrong
+    not go home yet; that each is owed then, `harm` sees."""
+    return [
+        f"{what} was {before[what]} and is {value}."
+        for what, value in after.items()
+        if before[what] != value and not (cancelled and value == AWAY)
+    ]

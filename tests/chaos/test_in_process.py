@@ -6,9 +6,10 @@ import random
 
 import pytest
 
+from cli.judge import Promise
 from shared.domain import acts, facts
 from shared.domain.names import Named
-from tests.chaos import in_process, standing
+from tests.chaos import harm, in_process, standing
 from tests.chaos.blows import (
     FORMS,
     LONG,
@@ -122,11 +123,23 @@ def test_what_is_not_put_back_is_seen_unless_a_cancelled_run_owes_it() -> None:
         act=acts.InsertMedia(Named("vm", "fresh"), Named("iso", "setup.iso"), "vbd", Named("host", "beta")),
     )
 
-    assert standing.not_put_back(before, before, [], cancelled=False) == []
-    assert standing.not_put_back(before, after, [owed], cancelled=True) == []
-    assert standing.not_put_back(before, after, [owed], cancelled=False) != []
-    assert standing.not_put_back(before, after, [], cancelled=True) != []
-    assert standing.not_put_back(before, {**after, pbd: False}, [owed], cancelled=True) != []
+    paid = facts.SettingPaid(pool="lab", run="r1", step="t01-s001", setting="the disc")
+    note = {"kind": "pool", "t": 9.0, "setting": "other_config.rota:disc:vbd", "before": None, "value": "{}"}
+
+    assert standing.not_put_back(before, before, cancelled=False) == []
+    assert standing.not_put_back(before, after, cancelled=True) == []
+    assert standing.not_put_back(before, after, cancelled=False) != []
+    assert standing.not_put_back(before, {**after, pbd: False}, cancelled=True) != []
+    assert not _notes([note], [owed], cancelled=True)
+    assert _notes([note], [owed], cancelled=False)
+    assert _notes([note], [], cancelled=True)
+    assert _notes([note], [owed, paid], cancelled=True)
+
+
+def _notes(journal: list[dict[str, object]], said: list[facts.Fact], *, cancelled: bool) -> list[str]:
+    """What the judge says of notes."""
+    found = harm.found(journal, Promise(), said, cancelled=cancelled)
+    return [one for one in found if "rota:disc" in one]
 
 
 @pytest.mark.parametrize(
