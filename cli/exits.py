@@ -56,13 +56,6 @@ def of_outcome(outcome: str | None) -> Exit:
     return _OF_OUTCOME.get(outcome or "", Exit.FAILED)
 
 
-def of_state(state: str) -> Exit:
-    """The status for a run's state (`summary.State`) when a watcher leaves it: 3 where it waits for a person."""
-    if state in WAITING_FOR_A_PERSON:
-        return Exit.WAITING
-    return _OF_OUTCOME.get(state, Exit.DONE)
-
-
 WAITING_FOR_A_PERSON = frozenset({"held", "paused", "awaiting_approval"})
 
 _OF_OUTCOME: Mapping[str, Exit] = MappingProxyType(

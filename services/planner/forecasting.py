@@ -117,7 +117,7 @@ def forecast(
             *(gates.notes(policy) if hosts else ()),
             *(storage_vms.notes(snapshot, served.services) if hosts else ()),
             *concerns.notes(snapshot, policy, hosts, times),
-            *storage_moves.notes(turns),
+            *storage_moves.notes(turns, differ=versions.will_differ(snapshot) is not False),
             *opinions,
             *squeezing.moving(moving),
             *modes.notes(policy, times.loads),

@@ -10,7 +10,7 @@ from services.planner import approvals, pacing, patience, posting, replication, 
 from shared.domain import acts, facts
 from shared.domain.book import Book, Return, is_back
 from shared.domain.model import HA
-from shared.domain.names import Named, step_id, turn_of
+from shared.domain.names import Named, turn_of
 from shared.domain.run import PREPARATION, RESTORATION, Run, RunState, Step, StepState, Turn
 
 INSTALLING_LOST_AFTER = 900.0
@@ -387,8 +387,3 @@ def _sentence(run: Run, book: Book, now: float) -> str:
         left = patience.duration(earliest(run, settling[0]) - now)
         return f"Waiting {left} after the last boot before auto_poweron is put back."
     return ""
-
-
-def first_step(turn: str) -> str:
-    """The id of a turn's survey."""
-    return step_id(turn, 1)

@@ -220,8 +220,9 @@ def spoken(disks: Sequence[DiskMove]) -> str:
     return f"{size(disks) / GIB:.1f} GiB to {names}"
 
 
-def notes(turns: Iterable[facts.ForecastTurn]) -> Iterator[str]:
-    """What is said beforehand of disks that go along: which before which reboot, and what cannot go back meanwhile."""
+def notes(turns: Iterable[facts.ForecastTurn], *, differ: bool) -> Iterator[str]:
+    """What is said beforehand of disks that go along: which before which reboot, and, where versions may `differ`, what
+    cannot go back meanwhile."""
     along = [(turn, [move for move in turn.moves if move.disks]) for turn in turns]
     for turn, sent in along:
         if aside := [move for move in sent if move.source]:
@@ -239,7 +240,7 @@ def notes(turns: Iterable[facts.ForecastTurn]) -> Iterator[str]:
             f"{few([move.vm.name for move in moves], 10)} take {copied:.1f} GiB of disks along before {turn.host.name}"
             " is rebooted, and home again once it is back; nobody is stopped for it."
         )
-    if any(move.source is None for _, moves in along for move in moves):
+    if differ and any(move.source is None for _, moves in along for move in moves):
         yield (
             "While versions differ, disks go only to a host that is not older (VM.migrate_send): from a host that is"
             " not updated yet to any, from an updated one to updated ones. A run that is cancelled meanwhile leaves"

@@ -10,7 +10,7 @@ import pytest
 
 from services.planner import claims, forecasting, orders, storage_moves
 from shared.domain import acts, commands, facts
-from shared.domain.model import SR, VM, Disk, PoolSettings, PoolSnapshot
+from shared.domain.model import SR, VM, Disk, Package, PoolSettings, PoolSnapshot
 from shared.domain.policy import Policy
 from tests.services.planner.play import GIB, Play, Trouble, failed, host, pool, vm
 from tests.services.planner.test_strategies import at_home, forked
@@ -184,6 +184,15 @@ def test_the_plan_says_which_moves_come_before_which_reboot() -> None:
     assert first.startswith("db take 20.0 GiB of disks along before athos is rebooted")
     assert "before porthos is rebooted" in second
     assert "from an updated one to updated ones" in rule
+
+
+def test_the_plan_does_not_speak_of_versions_where_they_will_not_differ() -> None:
+    """The updates have nothing that XAPI compares between hosts, and all of these are alike."""
+    found = world(local("db", "athos"))
+    kernels = tuple(replace(one, updates=(Package("kernel", "4.19.19"),)) for one in found.hosts)
+    shown = forecasting.forecast(replace(found, hosts=kernels), ALONG)
+    assert any("GiB of disks along before athos is rebooted" in one for one in shown.notes)
+    assert not any("not older" in one for one in shown.notes)
 
 
 # --- carried out ------------------------------------------------------------------------------------------------------
