@@ -5,6 +5,7 @@ Fixtures of one ring live in that ring's own conftest.py.
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell without job control starts what it puts into the background with SIGINT ignored, which every child
+    # inherits: nobody's Ctrl-C would be heard in a suite that was started so.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("--rings") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(RingTimes(), "ring-times")
 
